@@ -1,0 +1,247 @@
+"""What a storage plugin implements: a transcript store (rows) and a recording store (bytes)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from sttgate.events import Word
+from sttgate.provider import Options
+
+SessionState = Literal["active", "completed", "incomplete", "interrupted", "failed"]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStart:
+    """What is known of a session when its first audio arrives.
+
+    ``created_at`` is seconds since the epoch (UTC); ``protocol`` names the wire, such as
+    ``"native/1"``; ``metadata`` holds scalars only.
+    """
+
+    id: str
+    created_at: float
+    protocol: str
+    sample_rate: int
+    channels: int
+    provider: str | None = None
+    model: str | None = None
+    language: str | None = None
+    title: str | None = None
+    client_ref: str | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """The finals up to an endpoint. ``number`` counts from 1 within the session; times are seconds.
+
+    ``provider`` is who recognised it; ``complete`` turns true at its endpoint.
+    """
+
+    number: int
+    start: float
+    end: float
+    text: str
+    channel: int = 0
+    speaker: str | None = None
+    language: str | None = None
+    confidence: float | None = None
+    provider: str | None = None
+    words: Sequence[Word] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A bookmark a client set at ``at`` seconds."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnd:
+    """How a session ended.
+
+    ``duration`` is seconds of audio received, ``reason`` why it stopped (``"client"``,
+    ``"shutdown"``, …), ``recording`` whether its audio is in the recording store. ``usage`` holds
+    counters such as ``audio_s``. What is not None in ``metadata`` replaces what ``begin`` stored.
+    """
+
+    state: SessionState
+    ended_at: float
+    duration: float
+    reason: str
+    recording: bool
+    provider: str | None = None
+    model: str | None = None
+    language: str | None = None
+    metadata: Mapping[str, Scalar] | None = None
+    marks: Sequence[Mark] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A row of the list of sessions: start, end (None while it runs) and counts.
+
+    ``preview`` is the first words.
+    """
+
+    start: SessionStart
+    end: SessionEnd | None
+    utterances: int
+    words: int
+    preview: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """Everything stored of one session."""
+
+    session: StoredSession
+    utterances: Sequence[Utterance]
+
+    @property
+    def text(self) -> str:
+        """All utterances, joined with one space."""
+        return " ".join(u.text for u in self.utterances if u.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQuery:
+    """Which sessions to list: newest first, ``limit`` of them after the page ``cursor`` ended.
+
+    ``since`` and ``until`` bound ``created_at`` (seconds since the epoch, until is exclusive).
+    """
+
+    limit: int = 50
+    cursor: str | None = None
+    since: float | None = None
+    until: float | None = None
+    provider: str | None = None
+    language: str | None = None
+    state: SessionState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage:
+    """A page of sessions; ``cursor`` fetches the next one, None at the end."""
+
+    sessions: Sequence[StoredSession]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """An utterance that matches; ``snippet`` marks the match with ``\\x02`` and ``\\x03``."""
+
+    session: StoredSession
+    utterance: int
+    start: float
+    snippet: str
+
+
+class TranscriptStore(ABC):
+    """Keeps what was said. Every call may be repeated: the host retries after a ``StoreError``."""
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date; raise StoreError with what to do if that fails."""
+
+    async def close(self) -> None:
+        """Finish what was accepted and let go of every resource."""
+
+    async def check(self) -> None:
+        """Return when the store can write, else raise StoreError."""
+
+    @abstractmethod
+    async def begin(self, session: SessionStart) -> None:
+        """Store a new session; a second call with the same id changes nothing."""
+
+    @abstractmethod
+    async def add_utterance(self, session_id: str, utterance: Utterance) -> None:
+        """Store an utterance, or replace the one with the same number."""
+
+    @abstractmethod
+    async def end(self, session_id: str, end: SessionEnd) -> None:
+        """Store how the session ended; the last call counts."""
+
+    @abstractmethod
+    async def get(self, session_id: str) -> Conversation | None:
+        """Return everything stored of a session, utterances in order of number, or None."""
+
+    @abstractmethod
+    async def list(self, query: SessionQuery) -> SessionPage:
+        """Return a page of sessions, newest first."""
+
+    @abstractmethod
+    async def search(self, text: str, limit: int = 50) -> Sequence[SearchHit]:
+        """Find utterances with all words of ``text``, accents and case folded; never query syntax."""
+
+    @abstractmethod
+    async def delete(self, session_id: str) -> bool:
+        """Delete a session, its utterances and their index entries; False if there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A stored recording: ``size`` in bytes, ``path`` when it is a local file."""
+
+    session_id: str
+    size: int
+    media_type: str = "audio/wav"
+    path: Path | None = None
+
+
+class RecordingStore(ABC):
+    """Keeps the audio of finished sessions as WAV."""
+
+    async def open(self) -> None:
+        """Get ready; raise StoreError with what to do if that fails."""
+
+    async def close(self) -> None:
+        """Let go of every resource."""
+
+    async def check(self) -> None:
+        """Return when the store can write, else raise StoreError."""
+
+    @abstractmethod
+    async def put(self, session_id: str, source: Path) -> Recording:
+        """Take over the finished WAV file ``source`` (it is gone afterwards).
+
+        A second call for a session whose source is already taken over returns what is stored.
+        """
+
+    @abstractmethod
+    async def find(self, session_id: str) -> Recording | None:
+        """Return the recording of a session, or None."""
+
+    @abstractmethod
+    def read(
+        self, session_id: str, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes from ``start`` up to ``stop`` in blocks; StoreError if there is none."""
+
+    @abstractmethod
+    async def delete(self, session_id: str) -> bool:
+        """Delete a recording; False if there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSpec:
+    """How a plugin offers a store; ``options`` and ``factory`` as in ``ProviderSpec``.
+
+    Relative paths in options typed ``pathlib.Path`` are resolved against the configuration file.
+    """
+
+    name: str
+    factory: Callable[[Any], Any]
+    options: type[BaseModel] = Options
+    summary: str = ""
