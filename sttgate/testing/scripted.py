@@ -55,7 +55,7 @@ async def collect(
     events = []
     async with aclosing(provider.transcribe(audio, params or StreamParams())) as stream:
         async for event in stream:
-            events.append(event)  # noqa: PERF401 - the generator must be closed in this task
+            events.append(event)
     return events
 
 
