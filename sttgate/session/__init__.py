@@ -1,0 +1,1 @@
+"""One caller's transcription: an audio log, an event log, and cursors on them."""

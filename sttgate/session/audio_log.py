@@ -1,0 +1,150 @@
+"""The audio log: all audio of a session, on disk as it grows, its tail in memory.
+
+Positions are bytes of PCM from the start of the session, always on a frame boundary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sttgate.audio import WAV_HEADER_BYTES, AudioFormat, wav_header
+from sttgate.session.spool import Spool, SpoolFile
+
+TAIL_BYTES = 256 * 1024  # 8 s of 16 kHz mono kept in memory at most; older audio is read back
+UNWRITTEN_BYTES = 4 * 1024 * 1024  # two minutes; beyond it, who appends has to wait
+
+
+@dataclass(slots=True, eq=False)
+class FinalizeRequest:
+    """A wish to have everything before ``position`` settled; ``waiting`` names channels not done."""
+
+    position: int
+    id: Any
+    waiting: set[int] = field(default_factory=set)
+
+
+class AudioLog:
+    """Appended by one writer, read by any number of cursors."""
+
+    def __init__(self, audio_format: AudioFormat, file: SpoolFile, spool: Spool) -> None:
+        self.format = audio_format
+        self.ended = False
+        self.finalizes: list[FinalizeRequest] = []
+        self._file = file
+        self._spool = spool
+        self._tail: deque[bytes] = deque()
+        self._tail_start = 0
+        self._settled = 0
+        self._carry = b""
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        file.on_written(self._trim)
+        # A size that says "to the end of the file": killed at any moment, the recording plays.
+        file.append(wav_header(audio_format))
+
+    @property
+    def size(self) -> int:
+        """Bytes of audio appended so far."""
+        return self._file.size - WAV_HEADER_BYTES
+
+    @property
+    def seconds(self) -> float:
+        """The session clock: seconds of audio appended so far."""
+        return self.format.seconds(self.size)
+
+    @property
+    def misaligned(self) -> bool:
+        """Whether the last append ended inside a frame."""
+        return bool(self._carry)
+
+    def append(self, pcm: bytes) -> None:
+        """Append audio; an incomplete last frame waits for the rest of it."""
+        if self.ended:
+            return
+        if self._carry:
+            pcm = self._carry + pcm
+            self._carry = b""
+        if odd := len(pcm) % self.format.frame_bytes:
+            self._carry = pcm[-odd:]
+            pcm = pcm[:-odd]
+        if not pcm:
+            return
+        self._tail.append(pcm)
+        self._file.append(pcm)
+        if self._file.size - self._file.written > UNWRITTEN_BYTES:
+            self._room.clear()
+            self._spool.wants_write(self._file, now=True)
+        self._wake()
+
+    async def room(self) -> None:
+        """Return when more audio may be appended: at once, unless the disk lags far behind."""
+        await self._room.wait()
+
+    def finalize(self, request: FinalizeRequest) -> None:
+        """Put a finalize in line with the audio."""
+        self.finalizes.append(request)
+        self._wake()
+
+    def end(self) -> None:
+        """Say that no more audio will come."""
+        self.ended = True
+        self._wake()
+
+    def settle(self, position: int) -> None:
+        """Say that nothing before ``position`` will be replayed, so memory may let go of it."""
+        self._settled = max(self._settled, position)
+        self._trim()
+
+    async def read(self, position: int, limit: int) -> bytes:
+        """Return audio from ``position``, at most ``limit`` bytes; empty at the end of the log."""
+        if position < self._tail_start:
+            size = min(limit, self._tail_start - position)
+            start = WAV_HEADER_BYTES + position
+            return await self._spool.run(lambda: self._file.read(start, size))
+        return b"".join(self._tail_from(position, limit))
+
+    def _tail_from(self, position: int, limit: int) -> Iterator[bytes]:
+        """Yield the pieces of the tail from ``position``, looking from its end, where readers are."""
+        start, index = self.size, len(self._tail)
+        while start > position:
+            index -= 1
+            start -= len(self._tail[index])
+        skip = position - start
+        while limit > 0 and index < len(self._tail):
+            piece = self._tail[index][skip : skip + limit]
+            limit -= len(piece)
+            yield piece
+            index, skip = index + 1, 0
+
+    async def wait(self) -> None:
+        """Return after the next change: audio, a finalize, the end."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _trim(self) -> None:
+        written = self._file.written - WAV_HEADER_BYTES
+        keep_from = min(written, max(self._settled, self.size - TAIL_BYTES))
+        while self._tail and self._tail_start + len(self._tail[0]) <= keep_from:
+            self._tail_start += len(self._tail.popleft())
+        if not self._room.is_set() and self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
+            self._room.set()
+
+    async def finish(self) -> None:
+        """Write what is left and put the true size into the header; OSError if the disk refuses."""
+        await self._file.flush()
+        header = wav_header(self.format, self.size)
+        await self._spool.run(lambda: self._file.overwrite(0, header))

@@ -1,0 +1,160 @@
+"""The event log: what a session said, numbered, finals on disk before anybody sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+import msgspec
+
+from sttgate.session.entries import AnyEntry
+from sttgate.session.spool import Spool, SpoolFile
+
+MEMORY_ENTRIES = 64  # for readers that fall behind; older durable entries are read back from disk
+_BLOCK_BYTES = 64 * 1024
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
+
+
+class _FinalText(msgspec.Struct):
+    """Just enough of an entry to collect the text, so that the words need no decoding."""
+
+    event: str
+    text: str = ""
+
+
+_text_decoder = msgspec.json.Decoder(_FinalText)
+
+
+class EventLog:
+    """Appended by the session, read from any ``seq`` by any number of readers."""
+
+    def __init__(self, file: SpoolFile, spool: Spool) -> None:
+        self.last_seq = 0
+        self._file = file
+        self._spool = spool
+        self._unpublished: deque[tuple[AnyEntry, int]] = deque()
+        self._recent: deque[AnyEntry] = deque()
+        self._evicted_seq = 0
+        self._readers: set[EventReader] = set()
+        file.on_written(self._publish_written)
+
+    def append(self, entry: AnyEntry) -> AnyEntry:
+        """Give ``entry`` the next ``seq`` and make it visible, a durable one once it is on disk."""
+        self.last_seq = entry.seq = self.last_seq + 1
+        if entry.durable:
+            self._file.append(_encoder.encode(entry) + b"\n", now=True)
+        self._unpublished.append((entry, self._file.size))
+        self._publish_written()
+        return entry
+
+    def reader(self, after: int, notify: Callable[[], None]) -> EventReader:
+        """Return a reader of everything after ``seq``; ``notify`` is called when there is more."""
+        reader = EventReader(self, after, notify)
+        self._readers.add(reader)
+        return reader
+
+    async def full_text(self) -> str:
+        """Return all finals joined with one space."""
+        parts: list[str] = []
+        async for line in self._lines(0):
+            entry = _text_decoder.decode(line)
+            if entry.event == "transcript":
+                parts.append(entry.text)
+        return " ".join(parts)
+
+    def _publish_written(self) -> None:
+        # While the disk refuses, live words go on; what is pending is written when it recovers.
+        visible = self._file.size if self._file.failing else self._file.written
+        published = False
+        while self._unpublished and self._unpublished[0][1] <= visible:
+            self._recent.append(self._unpublished.popleft()[0])
+            published = True
+        if published:
+            self._trim()
+            for reader in self._readers:
+                reader._notify()
+
+    def _trim(self) -> None:
+        """Forget what every reader has seen; beyond the bound, stale interims, then the oldest."""
+        seen = min((reader.after for reader in self._readers), default=0)
+        while self._recent and self._recent[0].seq <= seen:
+            self._evict(self._recent.popleft())
+        if len(self._recent) > MEMORY_ENTRIES:
+            for entry in list(self._recent)[:-1]:
+                if not entry.durable:
+                    self._recent.remove(entry)
+                    return
+            self._evict(self._recent.popleft())
+
+    def _evict(self, entry: AnyEntry) -> None:
+        if entry.durable:
+            self._evicted_seq = entry.seq
+
+    async def _lines(self, start: int) -> AsyncIterator[bytes]:
+        """Yield the durable entries from byte ``start``: those on disk, then those on the way."""
+        rest = b""
+        while start < self._file.written:
+            block = await self._spool.run(partial(self._file.read, start, _BLOCK_BYTES))
+            start += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                yield line
+        for line in (rest + self._file.unwritten()).split(b"\n")[:-1]:
+            yield line
+
+
+class EventReader:
+    """A cursor on an event log."""
+
+    def __init__(self, log: EventLog, after: int, notify: Callable[[], None]) -> None:
+        self.after = after
+        self._log = log
+        self._notify = notify
+        self._offset = 0
+
+    async def take(self) -> list[AnyEntry]:
+        """Return what is new, in order of ``seq``, without waiting; interims may be skipped."""
+        entries: list[AnyEntry] = []
+        if self.after < self._log._evicted_seq:
+            entries = await self._from_disk()
+        else:
+            entries = [entry for entry in self._log._recent if entry.seq > self.after]
+        if entries:
+            self.after = entries[-1].seq
+            self._log._trim()
+        return entries
+
+    async def follow(self) -> AsyncIterator[AnyEntry]:
+        """Yield entries for ever, waiting for each; takes over ``notify``."""
+        more = asyncio.Event()
+        self._notify = more.set
+        while True:
+            more.clear()
+            entries = await self.take()
+            for entry in entries:
+                yield entry
+            if not entries:
+                await more.wait()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._log._readers.discard(self)
+        self._log._trim()
+
+    async def _from_disk(self) -> list[AnyEntry]:
+        entries: list[AnyEntry] = []
+        goal = self._log._evicted_seq
+        async for line in self._log._lines(self._offset):
+            entry = _decoder.decode(line)
+            if entry.seq > goal:
+                break
+            self._offset += len(line) + 1
+            if entry.seq > self.after:
+                entries.append(entry)
+            if len(entries) >= MEMORY_ENTRIES:
+                break
+        return entries

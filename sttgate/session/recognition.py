@@ -1,0 +1,226 @@
+"""Recognition: streams on providers, one after another, until all audio of a channel is settled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import replace
+
+import structlog
+
+from sttgate import events
+from sttgate.audio import AudioFormat
+from sttgate.errors import ProviderError, ProviderProtocol, ProviderTimeout, ProviderUnavailable
+from sttgate.provider import Capabilities, Provider, StreamParams
+from sttgate.session.audio_log import AudioLog, FinalizeRequest
+from sttgate.session.chain import Chain, ConfiguredProvider
+from sttgate.session.entries import AnyEntry
+from sttgate.session.feed import Feed
+from sttgate.session.utterances import UtteranceBuilder
+
+log = structlog.get_logger(__name__)
+
+STALL_TIMEOUT = 10.0  # seconds without a sign of life from a provider that owes one
+FINALIZE_TOLERANCE = 0.05  # seconds a final may end before the finalize it answers
+_WATCH_INTERVAL = 1.0
+_CANCEL_TIMEOUT = 2.0
+_TRIES_PER_PROVIDER = 3  # without the settled cursor moving
+_FIRST_RETRY = 0.1  # seconds, then full jitter up to 0.25 s doubled each time, at most _MAX_RETRY
+_MAX_RETRY = 5.0
+
+
+class Recognition:
+    """Hears one channel of ``audio`` (None: all mixed) and hands what it makes of it to ``emit``.
+
+    ``on_provider(provider, error)`` is called with None when a provider is ready, and with the error
+    when its stream failed and another follows.
+    """
+
+    def __init__(
+        self,
+        audio: AudioLog,
+        chain: Chain,
+        params: StreamParams,
+        *,
+        channel: int | None,
+        numbers: Iterator[int],
+        emit: Callable[[list[AnyEntry]], None],
+        on_provider: Callable[[ConfiguredProvider, ProviderError | None], None],
+        on_finalized: Callable[[FinalizeRequest], None],
+    ) -> None:
+        self.channel = channel or 0
+        self._audio = audio
+        self._chain = chain
+        self._params = params
+        self._selected = channel
+        self._builder = UtteranceBuilder(self.channel, numbers)
+        self._emit = emit
+        self._on_provider = on_provider
+        self._on_finalized = on_finalized
+        self._feed: Feed | None = None
+        self._heard_events = 0
+        self._last_event_at = 0.0
+        self._position_at_event = 0
+
+    @property
+    def settled(self) -> int:
+        """Bytes of the audio log whose words are final."""
+        return min(self._audio.format.bytes(self._builder.settled), self._audio.size)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """A value that changes whenever the provider reads or says something."""
+        return self._heard_events, self._feed.position if self._feed else 0
+
+    async def run(self) -> None:
+        """Return once all audio is settled; raise the last ProviderError when the chain ran out."""
+        for number, provider in enumerate(self._chain, 1):
+            tries, settled = 0, self.settled
+            while True:
+                try:
+                    await self._stream(provider)
+                    return
+                except ProviderError as error:
+                    tries = 1 if self.settled > settled else tries + 1
+                    settled = self.settled
+                    log.warning(
+                        "stream_failed",
+                        provider=provider.name,
+                        error=str(error),
+                        code=error.code,
+                        provider_code=error.provider_code,
+                        tries=tries,
+                    )
+                    if not error.retryable or tries >= _TRIES_PER_PROVIDER:
+                        if number == len(self._chain):
+                            self._emit(self._builder.close("stop"))
+                            raise
+                        self._on_provider(self._chain[number], error)
+                        break
+                    self._on_provider(provider, error)
+                    await asyncio.sleep(_retry_delay(tries, error))
+
+    async def _stream(self, configured: ConfiguredProvider) -> None:
+        """Hear everything that is not settled with one stream of one provider."""
+        provider = await configured.ready()
+        start = self.settled
+        rate = stream_rate(provider.capabilities, self._audio.format)
+        feed = self._feed = Feed(
+            self._audio,
+            start,
+            channel=self._selected,
+            sample_rate=rate,
+            max_speed=provider.capabilities.max_replay_speed,
+        )
+        self._builder.begin_stream(self._audio.format.seconds(start))
+        self._note_event(feed)
+        self._on_provider(configured, None)
+        hearing = asyncio.create_task(
+            self._hear(provider, feed, replace(self._params, sample_rate=rate)),
+            name=f"stream {configured.name}",
+        )
+        try:
+            await self._watch(hearing, feed)
+        finally:
+            if not hearing.done():
+                hearing.cancel()
+                await asyncio.wait({hearing}, timeout=_CANCEL_TIMEOUT)
+                if not hearing.done():
+                    log.error("stream_ignores_cancellation", provider=configured.name)
+        if not feed.exhausted:
+            raise ProviderUnavailable(f"provider {configured.name!r} ended before the audio did")
+        self._settle(self._audio.size)
+        self._emit(self._builder.close("stop"))
+
+    async def _hear(self, provider: Provider, feed: Feed, params: StreamParams) -> None:
+        try:
+            async with aclosing(provider.transcribe(feed, params)) as stream:
+                async for event in stream:
+                    self._note_event(feed)
+                    self._handle(event, feed)
+        except ProviderError:
+            raise
+        except Exception as error:
+            # The contract allows only ProviderError; a plugin's mistake must not end the session.
+            log.exception("provider_raised", provider=type(provider).__name__)
+            raise ProviderProtocol(
+                f"the provider raised {type(error).__name__} instead of a ProviderError"
+            ) from error
+
+    async def _watch(self, hearing: asyncio.Task[None], feed: Feed) -> None:
+        """Return when ``hearing`` is over; ProviderTimeout when the provider stalls.
+
+        It stalls when it owes something (it has not read all audio, or not settled what it read)
+        and for STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word.
+        """
+        stall_bytes = self._audio.format.bytes(STALL_TIMEOUT)
+        position, read_at = feed.position, time.monotonic()
+        while not hearing.done():
+            await asyncio.wait({hearing}, timeout=_WATCH_INTERVAL)
+            now = time.monotonic()
+            if feed.position != position:
+                position, read_at = feed.position, now
+            silent_for = now - self._last_event_at
+            owes = (
+                feed.position < self._audio.size or self.settled < feed.position or feed.exhausted
+            )
+            unheard = feed.position - self._position_at_event
+            still = min(silent_for, now - read_at) > STALL_TIMEOUT
+            mute = silent_for > STALL_TIMEOUT and unheard >= stall_bytes
+            if not hearing.done() and ((owes and still) or mute):
+                raise ProviderTimeout(f"nothing came back for {silent_for:.0f} s")
+        await hearing
+
+    def _handle(self, event: events.ProviderEvent, feed: Feed) -> None:
+        finalizing = bool(feed.delivered_finalizes)
+        if isinstance(event, events.Transcript):
+            if event.is_final or self._params.interim_results:
+                self._emit(self._builder.transcript(event, finalizing=finalizing))
+            if event.is_final:
+                self._settle(self.settled)
+                self._answer_finalizes(feed, self._builder.settled + FINALIZE_TOLERANCE)
+        elif isinstance(event, events.SpeechStarted):
+            self._emit(self._builder.speech_started(event))
+        elif isinstance(event, events.UtteranceEnd):
+            self._emit(self._builder.utterance_end(event))
+        elif feed.delivered_finalizes:
+            self._settle(feed.delivered_finalizes[0].position)
+            self._emit(self._builder.close("finalize"))
+            self._answer_finalizes(feed, self._builder.settled)
+
+    def _settle(self, position: int) -> None:
+        self._builder.settle(self._audio.format.seconds(position))
+        self._audio.settle(position)
+
+    def _answer_finalizes(self, feed: Feed, upto: float) -> None:
+        while feed.delivered_finalizes:
+            request = feed.delivered_finalizes[0]
+            if self._audio.format.seconds(request.position) > upto:
+                return
+            del feed.delivered_finalizes[0]
+            request.waiting.discard(self.channel)
+            self._on_finalized(request)
+
+    def _note_event(self, feed: Feed) -> None:
+        self._heard_events += 1
+        self._last_event_at = time.monotonic()
+        self._position_at_event = feed.position
+
+
+def stream_rate(capabilities: Capabilities, audio_format: AudioFormat) -> int:
+    """Return the rate to send: the session's if the provider takes it, else the next one up."""
+    rates = capabilities.sample_rates
+    if rates is None or audio_format.sample_rate in rates:
+        return audio_format.sample_rate
+    return min((r for r in rates if r > audio_format.sample_rate), default=max(rates))
+
+
+def _retry_delay(tries: int, error: ProviderError) -> float:
+    if error.retry_after is not None:
+        return min(error.retry_after, _MAX_RETRY)
+    if tries <= 1:
+        return _FIRST_RETRY
+    return random.uniform(0, min(_MAX_RETRY, 0.25 * 2**tries))

@@ -1,0 +1,120 @@
+"""From what a provider says about its stream to what the session says: pure, one channel each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sttgate import events
+from sttgate.session import entries
+from sttgate.session.entries import AnyEntry, UtteranceEndReason
+
+_TOLERANCE = 0.001  # seconds; vendors print times as 32-bit floats
+
+
+class UtteranceBuilder:
+    """Puts times on the session clock, numbers utterances, closes each once, lets no word by twice.
+
+    ``numbers`` is shared by the channels of a session. ``settled`` is the session time up to which
+    everything is final.
+    """
+
+    def __init__(self, channel: int, numbers: Iterator[int]) -> None:
+        self.settled = 0.0
+        self._channel = channel
+        self._numbers = numbers
+        self._reserved: int | None = None
+        self._open = False
+        self._start = 0.0
+        self._offset = 0.0
+
+    def begin_stream(self, offset: float) -> None:
+        """Say that the next events count their time from session time ``offset``."""
+        self._offset = offset
+
+    def transcript(self, event: events.Transcript, *, finalizing: bool = False) -> list[AnyEntry]:
+        """Return the entries for an interim or a final."""
+        text = event.text.strip()
+        start = max(self._offset + event.start, self.settled)
+        end = self._offset + event.end
+        if not event.is_final:
+            return [self._entry(event, text, start, end)] if text and end > self.settled else []
+        if text and end <= self.settled + _TOLERANCE:
+            return []  # said before, by the stream this one replaced
+        self.settled = max(self.settled, end)
+        result: list[AnyEntry] = []
+        if text:
+            if not self._open:
+                self._open, self._start = True, start
+            result.append(self._entry(event, text, start, end))
+        if event.endpoint:
+            result += self.close("finalize" if finalizing else "endpoint")
+        return result
+
+    def utterance_end(self, event: events.UtteranceEnd) -> list[AnyEntry]:
+        """Return the end of the open utterance, unless the event is a late one about an older."""
+        if self._offset + event.at < self._start - _TOLERANCE:
+            return []
+        return self.close("timeout")
+
+    def speech_started(self, event: events.SpeechStarted) -> list[AnyEntry]:
+        """Return the entry for the begin of speech; what is settled already did not just begin."""
+        at = self._offset + event.at
+        if at < self.settled - _TOLERANCE:
+            return []
+        return [entries.SpeechStarted(t=_round(at), channel=self._channel)]
+
+    def settle(self, upto: float) -> None:
+        """Say that there are no more words before session time ``upto``."""
+        self.settled = max(self.settled, upto)
+
+    def close(self, reason: UtteranceEndReason) -> list[AnyEntry]:
+        """Return the end of the open utterance, if one is open."""
+        if not self._open:
+            return []
+        self._open = False
+        number, self._reserved = self._number(), None
+        return [
+            entries.UtteranceEnd(
+                utterance_id=number,
+                start=_round(self._start),
+                end=_round(self.settled),
+                channel=self._channel,
+                reason=reason,
+            )
+        ]
+
+    def _entry(
+        self, event: events.Transcript, text: str, start: float, end: float
+    ) -> entries.Transcript:
+        offset = self._offset
+        return entries.Transcript(
+            text=text,
+            is_final=event.is_final,
+            utterance_id=self._number(),
+            start=_round(start),
+            end=_round(end),
+            channel=self._channel,
+            speaker=event.speaker,
+            language=event.language,
+            confidence=event.confidence,
+            speech_final=event.endpoint,
+            words=[
+                entries.Word(
+                    word=word.text,
+                    start=_round(offset + word.start),
+                    end=_round(offset + word.end),
+                    confidence=word.confidence,
+                    speaker=word.speaker,
+                )
+                for word in event.words
+            ],
+        )
+
+    def _number(self) -> int:
+        if self._reserved is None:
+            self._reserved = next(self._numbers)
+        return self._reserved
+
+
+def _round(seconds: float) -> float:
+    return round(seconds, 3)
