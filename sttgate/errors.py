@@ -116,7 +116,11 @@ class PluginError(SttgateError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a configuration: where it stands and what is wrong (lines and columns from 1)."""
+    """One mistake in a configuration: where it stands and what is wrong (lines and columns from 1).
+
+    A value that does not come from a file has the environment variable or the command line option
+    as its ``file``, and line 0. ``key`` is empty when the mistake has no key, as in bad syntax.
+    """
 
     file: str
     line: int
@@ -126,7 +130,8 @@ class Problem:
     warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column} {self.key}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place} {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
 
 
 class ConfigError(SttgateError):

@@ -1,0 +1,136 @@
+"""What Deepgram sends, as typed structs, and how its results become transcripts.
+
+Fields are those of Deepgram's ``/v1/listen`` reference that sttgate uses; others are skipped
+unparsed. Only what a message is useless without is required.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sttgate import Transcript, Word
+
+
+class ResultWord(msgspec.Struct, gc=False):
+    """One word; ``punctuated_word`` comes with ``punctuate`` and ``smart_format``."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float | None = None
+    punctuated_word: str | None = None
+    speaker: int | None = None
+
+
+class Alternative(msgspec.Struct, gc=False):
+    """One reading of the audio; ``languages`` comes with ``language=multi``, dominant one first."""
+
+    transcript: str
+    confidence: float | None = None
+    words: list[ResultWord] = []
+    languages: list[str] | None = None
+
+
+class Channel(msgspec.Struct, gc=False):
+    """The readings of one channel, best first."""
+
+    alternatives: list[Alternative]
+
+
+class Results(msgspec.Struct, tag_field="type", tag="Results", gc=False):
+    """A transcript of ``[start, start + duration]`` seconds."""
+
+    start: float
+    duration: float
+    channel: Channel
+    is_final: bool | None = None
+    speech_final: bool | None = None
+    from_finalize: bool | None = None
+
+
+class SpeechBegan(msgspec.Struct, tag_field="type", tag="SpeechStarted", gc=False):
+    """Speech began at ``timestamp`` seconds."""
+
+    timestamp: float
+
+
+class GapFound(msgspec.Struct, tag_field="type", tag="UtteranceEnd", gc=False):
+    """No word has followed the one that ended at ``last_word_end`` seconds, -1 for none."""
+
+    last_word_end: float
+
+
+class Metadata(msgspec.Struct, tag_field="type", tag="Metadata", gc=False):
+    """The last message before the server closes."""
+
+
+class Complaint(msgspec.Struct, tag_field="type", tag="Error", gc=False):
+    """Something was wrong with what we sent; the stream may go on."""
+
+    variant: str | None = None
+    code: str | None = None
+
+
+Message = Results | SpeechBegan | GapFound | Metadata | Complaint
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+
+
+_message = msgspec.json.Decoder(Message)
+_envelope = msgspec.json.Decoder(_Envelope)
+_KNOWN = {"Results", "SpeechStarted", "UtteranceEnd", "Metadata", "Error"}
+
+
+class Malformed(Exception):
+    """A message is not JSON, has no type, or lacks what its type requires."""
+
+
+def decode(raw: bytes) -> Message | None:
+    """Return the message in ``raw``, None for a type this plugin does not know; raises Malformed."""
+    try:
+        message: Message = _message.decode(raw)
+        return message
+    except msgspec.DecodeError as error:
+        try:
+            kind = _envelope.decode(raw).type
+        except msgspec.DecodeError:
+            kind = None
+        if kind is None or kind in _KNOWN:
+            raise Malformed from error
+        return None
+
+
+def transcript(results: Results, settled: float, heard: float) -> Transcript:
+    """Return ``results`` as a transcript between ``settled`` and ``heard`` seconds.
+
+    Deepgram prints float32, so its times are rounded to milliseconds and kept from overlapping
+    what is settled or running past the audio that was sent.
+    """
+    alternatives = results.channel.alternatives
+    best = alternatives[0] if alternatives else Alternative("")
+    start = min(max(round(results.start, 3), settled), heard)
+    end = min(max(round(results.start + results.duration, 3), start), heard)
+    words = tuple(
+        Word(
+            text=word.punctuated_word or word.word,
+            start=min(max(round(word.start, 3), start), end),
+            end=min(max(round(word.end, 3), start), end),
+            confidence=word.confidence,
+            speaker=None if word.speaker is None else str(word.speaker),
+        )
+        for word in best.words
+    )
+    speakers = {word.speaker for word in words}
+    return Transcript(
+        text=best.transcript,
+        start=start,
+        end=end,
+        is_final=bool(results.is_final),
+        endpoint=bool(results.is_final and results.speech_final),
+        words=words,
+        confidence=best.confidence if best.transcript else None,
+        language=best.languages[0] if best.languages else None,
+        speaker=speakers.pop() if len(speakers) == 1 else None,
+    )

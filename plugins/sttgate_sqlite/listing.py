@@ -1,0 +1,53 @@
+"""Pages of the list of sessions, newest first, that stay in place while sessions are added."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from sttgate import SessionQuery, StoredSession
+from sttgate.errors import ErrorCode, RequestError
+from sttgate_sqlite.readers import Query
+from sttgate_sqlite.rows import SESSION_COLUMNS
+
+_CONDITIONS = {
+    "since": "s.created_at >= :since",
+    "until": "s.created_at < :until",
+    "provider": "s.provider = :provider",
+    "language": "s.language = :language",
+    "state": "s.state = :state",
+}
+
+
+def list_query(query: SessionQuery) -> Query:
+    """Return the query for a page and one session more; raise RequestError for a bad cursor."""
+    parameters = {name: getattr(query, name) for name in _CONDITIONS}
+    conditions = [
+        condition for name, condition in _CONDITIONS.items() if parameters[name] is not None
+    ]
+    if query.cursor is not None:
+        parameters["created_at"], parameters["id"] = _position(query.cursor)
+        conditions.append("(s.created_at, s.id) < (:created_at, :id)")
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    sql = (
+        f"SELECT {SESSION_COLUMNS} FROM sessions AS s {where}"
+        " ORDER BY s.created_at DESC, s.id DESC LIMIT :limit"
+    )
+    return sql, parameters | {"limit": max(1, query.limit) + 1}
+
+
+def cursor_after(session: StoredSession) -> str:
+    """Return the cursor of the page that follows ``session``."""
+    position = (session.start.created_at, session.start.id)
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
+
+
+def _position(cursor: str) -> tuple[float, str]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[float, str])
+    except (ValueError, msgspec.DecodeError) as error:
+        raise RequestError(
+            ErrorCode.BAD_REQUEST,
+            "The cursor is not one of this list; take it from the page before, or leave it out.",
+        ) from error

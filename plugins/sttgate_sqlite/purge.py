@@ -1,0 +1,48 @@
+"""Removes deleted words from the full-text index for good, some time after a deletion."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from sttgate import StoreError
+from sttgate_sqlite.writer import Writer
+
+DELAY = 5.0
+"""Seconds between a deletion and the purge: many deletions in a row share one."""
+
+_PURGE = "DELETE FROM purge"  # does nothing when none is due, see the schema
+
+
+class Purge:
+    """Purges when asked to, later, and when it stops; what a crash left is due at the start."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._due = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to wait for ``request``."""
+        self._due.set()
+        self._task = asyncio.create_task(self._run(), name="sqlite purge")
+
+    async def stop(self) -> None:
+        """Purge now, if it is due. If that fails, the next start does it."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        with suppress(StoreError):
+            await self._writer.write(_PURGE)
+
+    def request(self) -> None:
+        """Say that something was deleted."""
+        self._due.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(DELAY)
+            self._due.clear()
+            try:
+                await self._writer.write(_PURGE)
+            except StoreError:
+                self._due.set()

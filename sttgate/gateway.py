@@ -1,0 +1,185 @@
+"""The running service without a wire: configured providers and stores, and the live sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from sttgate.config import Config
+from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
+from sttgate.session.chain import ConfiguredProvider
+from sttgate.session.entries import StopReason
+from sttgate.session.params import SessionParams
+from sttgate.session.session import AUDIO_FILE, EVENTS_FILE, Session
+from sttgate.session.spool import Spool
+from sttgate.stores import RecordingStore, TranscriptStore
+
+log = structlog.get_logger(__name__)
+
+
+class StartupError(SttgateError):
+    """The gateway cannot start; the sentence says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A provider of the chain that has nothing to work with, and why."""
+
+    name: str
+    reason: str
+
+
+class Gateway:
+    """Admits, opens and drains sessions. Build it with ``from_config``, then ``open``."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, ConfiguredProvider],
+        chain: Iterable[str],
+        skipped: Iterable[Skipped],
+        transcripts: TranscriptStore,
+        recordings: RecordingStore,
+        spool: Spool,
+    ) -> None:
+        self.providers = providers
+        self.chain = tuple(providers[name] for name in chain)
+        self.skipped = tuple(skipped)
+        self.transcripts = transcripts
+        self.recordings = recordings
+        self.sessions: dict[str, Session] = {}
+        self.draining = False
+        self._spool = spool
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    @classmethod
+    def from_config(cls, config: Config) -> Gateway:
+        """Build every provider and store; StartupError when no provider of the chain is usable."""
+        providers: dict[str, ConfiguredProvider] = {}
+        skipped = []
+        for name, block in config.providers.items():
+            try:
+                providers[name] = ConfiguredProvider(name, block.spec.factory(block.options))
+            except NotConfigured as error:
+                skipped.append(Skipped(name, str(error)))
+        usable = [name for name in config.chain if name in providers]
+        if not usable:
+            reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped)
+            raise StartupError(
+                f"no provider of the chain can be used ({reasons}); "
+                "give one what it needs, or put another first in 'chain' of the configuration"
+            )
+        return cls(
+            providers,
+            usable,
+            [skip for skip in skipped if skip.name in config.chain],
+            config.transcripts.spec.factory(config.transcripts.options),
+            config.recordings.spec.factory(config.recordings.options),
+            Spool(config.spool.path),
+        )
+
+    async def open(self) -> None:
+        """Open spool and stores, and start to open the chain's providers in the background.
+
+        Raises StoreError or StartupError that says what to do; nothing is left open then.
+        """
+        try:
+            await self._spool.open()
+        except OSError as error:
+            await self._spool.close()
+            raise StartupError(
+                f"the spool folder {self._spool.path} cannot be used: {error.strerror}; "
+                "make it writable or set another 'spool.path' in the configuration"
+            ) from error
+        try:
+            await self.transcripts.open()
+            try:
+                await self.recordings.open()
+            except BaseException:
+                await self.transcripts.close()
+                raise
+        except BaseException:
+            await self._spool.close()
+            raise
+        for provider in self.chain:
+            provider.open_in_background()
+
+    async def close(self) -> None:
+        """Stop every session, wait until it is stored, and let go of everything."""
+        await self.drain("shutdown")
+        for provider in self.providers.values():
+            await provider.close()
+        await self._spool.close()
+        await self.recordings.close()
+        await self.transcripts.close()
+
+    async def open_session(self, params: SessionParams) -> Session:
+        """Open a session; RequestError when it cannot be had."""
+        if self.draining:
+            raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
+        chain = self._chain_for(params)
+        try:
+            audio, events = await self._spool.create(params.id, (AUDIO_FILE, EVENTS_FILE))
+        except OSError as error:
+            log.error("spool_create_failed", error=os.strerror(error.errno or 0))
+            raise RequestError(
+                ErrorCode.STORAGE_FAILED, "The service cannot store audio at the moment."
+            ) from error
+        session = Session(
+            params, chain, self._spool, (audio, events), self.transcripts, self.recordings
+        )
+        self.sessions[session.id] = session
+        task = asyncio.create_task(session.run(), name=f"session {session.id}")
+        self._running[session.id] = task
+        task.add_done_callback(lambda task: self._forget(session.id, task))
+        return session
+
+    async def drain(self, reason: StopReason) -> None:
+        """Refuse new sessions, stop the running ones, return when all are stored."""
+        self.draining = True
+        for session in self.sessions.values():
+            session.stop(reason)
+        if self._running:
+            await asyncio.wait(set(self._running.values()))
+
+    def _chain_for(self, params: SessionParams) -> tuple[ConfiguredProvider, ...]:
+        chain = self.chain
+        if params.provider is not None:
+            if (provider := self.providers.get(params.provider)) is None:
+                raise RequestError(
+                    ErrorCode.UNKNOWN_PROVIDER, f"There is no provider {params.provider!r} here."
+                )
+            # Who names a provider means it, perhaps for privacy: no other one steps in.
+            chain = (provider,)
+        if (language := params.stream.language) is not None:
+            chain = tuple(p for p in chain if _speaks(p, language))
+            if not chain:
+                raise RequestError(
+                    ErrorCode.UNSUPPORTED_LANGUAGE, f"The language {language!r} is not supported."
+                )
+        return chain
+
+    def _forget(self, session_id: str, task: asyncio.Task[None]) -> None:
+        self.sessions.pop(session_id, None)
+        self._running.pop(session_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session_crashed", session=session_id, exc_info=error)
+
+
+def _speaks(provider: ConfiguredProvider, language: str) -> bool:
+    """Whether the provider takes a BCP-47 tag; ``en`` and ``en-GB`` match each other."""
+    languages = provider.provider.capabilities.languages
+    if languages is None or language == "auto":
+        return True
+    primary = language.lower().split("-")[0]
+    for known in languages:
+        if known.lower() == language.lower():
+            return True
+        if known.lower().split("-")[0] == primary and "-" not in (
+            known if "-" in language else language
+        ):
+            return True
+    return False
