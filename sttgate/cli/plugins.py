@@ -15,7 +15,7 @@ from sttgate.cli.options import config_option, json_option, read_plugins
 
 if TYPE_CHECKING:
     from sttgate.plugins import Offer, PluginInfo, Plugins
-    from sttgate.provider import Capabilities, ProviderSpec
+    from sttgate.provider import ProviderSpec
     from sttgate.stores import StoreSpec
 
 

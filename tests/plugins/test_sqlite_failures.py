@@ -84,9 +84,9 @@ async def test_cancelled_open_leaves_nothing(path: Path, steps: int) -> None:
     await asyncio.wait([opening])
     if not opening.cancelled():
         await store.close()
-    async with asyncio.timeout(5):
-        while sqlite_threads():
-            await asyncio.sleep(0.01)
+    for thread in sqlite_threads():
+        thread.join(5)
+    assert not sqlite_threads()
     await store.open()
     await store.check()
     await store.close()
@@ -172,12 +172,12 @@ async def test_new_file_is_locked(path: Path) -> None:
 
 async def test_two_open_a_new_database(path: Path) -> None:
     """Of two that open a new database at once, one makes the tables and both can use them."""
-    stores = [SqliteStore(SqliteOptions(path=path)) for _ in range(2)]
-    await asyncio.gather(*(store.open() for store in stores))
-    await asyncio.gather(*(store.begin(session(i)) for i, store in enumerate(stores)))
-    assert len((await stores[0].list(SessionQuery())).sessions) == 2
-    for store in stores:
-        await store.close()
+    one, two = (SqliteStore(SqliteOptions(path=path)) for _ in range(2))
+    await asyncio.gather(one.open(), two.open())
+    await asyncio.gather(one.begin(session(1)), two.begin(session(2)))
+    assert len((await one.list(SessionQuery())).sessions) == 2
+    await one.close()
+    await two.close()
 
 
 async def test_empty_file_becomes_a_database(path: Path) -> None:
@@ -273,6 +273,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+def make_read_only(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
 async def test_full_disk(small_disk: Path) -> None:
     """A full disk refuses writes and loses none that was accepted; with room again they go on."""
     store = SqliteStore(SqliteOptions(path=small_disk / "sttgate.db"))
@@ -309,7 +313,7 @@ async def test_full_disk(small_disk: Path) -> None:
 
 async def test_read_only_disk(small_disk: Path) -> None:
     """A disk that is mounted read-only is an error at opening."""
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    make_read_only(small_disk)
     assert "(Read-only file system); make" in await opening_fails(small_disk / "sttgate.db")
 
 

@@ -1,0 +1,5 @@
+"""``python -m sttgate``."""
+
+from sttgate.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""The composition root: puts the gateway behind its wires and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+
+import structlog
+from aiohttp import web
+
+from sttgate.api.sessions import SessionsApi
+from sttgate.config import Config
+from sttgate.gateway import Gateway, StartupError
+from sttgate.operations.health import Health
+from sttgate.operations.origins import check_origin
+from sttgate.protocols.native import PATH, NativeEndpoint
+
+log = structlog.get_logger(__name__)
+
+GATEWAY = web.AppKey("gateway", Gateway)
+_KEEPALIVE = 15.0  # seconds; AppRunner's own default is an hour, an invitation to slow clients
+_SHUTDOWN = 30.0  # seconds for sessions to settle; aiohttp waits this long twice
+
+
+def create_app(gateway: Gateway) -> web.Application:
+    """Return an application that serves ``gateway``, and opens and closes it."""
+    app = web.Application(middlewares=[check_origin], client_max_size=1024**2)
+    app[GATEWAY] = gateway
+    native = NativeEndpoint(gateway)
+
+    async def open_and_close(app: web.Application):  # type: ignore[no-untyped-def]
+        await gateway.open()
+        yield
+        await gateway.close()
+
+    async def shut_down(app: web.Application) -> None:
+        native.shut_down()
+        await gateway.drain("shutdown")
+
+    app.cleanup_ctx.append(open_and_close)
+    app.on_shutdown.append(shut_down)
+    app.add_routes([*native.routes(), *Health(gateway).routes(), *SessionsApi(gateway).routes()])
+    app.router.add_get("/", _index)
+    return app
+
+
+async def _index(request: web.Request) -> web.Response:
+    return web.Response(
+        text=f"sttgate {version('sttgate')}\n\n"
+        f"WebSocket   ws://{request.host}{PATH}\n"
+        "health      /livez  /readyz\n"
+        "sessions    /api/v1/sessions/ID  /api/v1/sessions/ID/audio\n"
+    )
+
+
+async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; ``on_ready(gateway, url)`` is called once clients can connect.
+
+    Raises StartupError or StoreError that says what is wrong and what to do.
+    """
+    gateway = Gateway.from_config(config)
+    runner = web.AppRunner(
+        create_app(gateway),
+        keepalive_timeout=_KEEPALIVE,
+        shutdown_timeout=_SHUTDOWN,
+        handler_cancellation=False,  # a client that leaves must not cut short the saving
+        auto_decompress=False,  # a small body that unpacks to a large one would stall the loop
+        access_log=None,  # aiohttp's prints the query, so tokens
+    )
+    stop = asyncio.Event()
+    try:
+        await runner.setup()
+        host, port = config.server.host, config.server.port
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise StartupError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}; "
+                "set another 'server.port' in the configuration or use --port"
+            ) from error
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        gc.freeze()  # what start-up made lives as long as the process: no need to look at it again
+        on_ready(gateway, f"http://{_address(runner)}")
+        await stop.wait()
+        log.info("stopping", sessions=len(gateway.sessions))
+    finally:
+        await runner.cleanup()
+
+
+def _address(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

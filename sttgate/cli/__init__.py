@@ -1,0 +1,116 @@
+"""The ``sttgate`` command: each subcommand in a file of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+# name -> where it is and its line in the help, so that --help imports none of them
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("serve:serve", "Serve live speech-to-text (the default)."),
+    "transcribe": ("transcribe:transcribe", "Turn audio files into text."),
+    "sessions": ("sessions:sessions", "List and show stored conversations."),
+    "plugins": ("plugins:plugins", "List the plugins and show their options."),
+    "config": ("config:config", "Check, show and start a configuration."),
+    "doctor": ("doctor:doctor", "Check this installation and say what to do."),
+}
+
+
+class _Root(click.Group):
+    """Resolves commands by name and turns errors into a sentence and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"sttgate.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            from sttgate.errors import ConfigError, ProviderError, SttgateError
+
+            if not isinstance(error, SttgateError):
+                raise
+            click.echo(
+                str(error) if isinstance(error, ConfigError) else f"sttgate: {error}", err=True
+            )
+            ctx.exit(
+                3
+                if isinstance(error, ConfigError)
+                else 4
+                if isinstance(error, ProviderError)
+                else 1
+            )
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"sttgate {version('sttgate')}")
+        ctx.exit()
+
+
+@click.group(cls=_Root, invoke_without_command=True)
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug logs.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+@click.pass_context
+def root(ctx: click.Context, debug: bool) -> None:
+    """sttgate: a gateway for live speech-to-text.
+
+    \b
+    Examples:
+      sttgate serve
+      sttgate transcribe talk.wav
+      sttgate sessions show latest
+
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 provider, 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        command = root.get_command(ctx, "serve")
+        assert command is not None
+        ctx.invoke(command)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; the entry point of the ``sttgate`` script."""
+    try:
+        root.main(args, prog_name="sttgate", standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,83 @@
+"""``sttgate serve``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sttgate.cli.options import config_option, read_config, set_option
+from sttgate.cli.running import run
+
+if TYPE_CHECKING:
+    from sttgate.config import Config
+    from sttgate.gateway import Gateway
+
+
+@click.command()
+@config_option
+@set_option
+@click.option("-h", "--host", help="Address to listen on.")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any.")
+@click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
+def serve(
+    config_file: Path | None,
+    overrides: dict[str, str],
+    host: str | None,
+    port: int | None,
+    provider: str | None,
+) -> None:
+    """Serve live speech-to-text until Ctrl-C.
+
+    Without a configuration file and without a key it listens on 127.0.0.1:8000 and uses the local
+    engine; with DEEPGRAM_API_KEY set it uses Deepgram.
+
+    \b
+    Examples:
+      sttgate serve
+      sttgate serve --port 9000 --provider echo
+      sttgate serve --set providers.deepgram.model=nova-2
+    """
+    from sttgate.app import serve as serve_app
+
+    if host is not None:
+        overrides["server.host"] = json.dumps(host)
+    if port is not None:
+        overrides["server.port"] = str(port)
+    if provider is not None:
+        overrides["chain"] = json.dumps([provider])
+    config = read_config(config_file, overrides)
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    run(serve_app(config, lambda gateway, url: _print_banner(config, gateway, url)), level="info")
+
+
+def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
+    """Say in a few lines where it listens and who transcribes."""
+    from sttgate.protocols.native import PATH
+
+    first = gateway.chain[0].name
+    others = ", then ".join(provider.name for provider in gateway.chain[1:])
+    click.echo(f"sttgate is ready at {url}", err=True)
+    click.echo(f"  WebSocket   {url.replace('http', 'ws', 1)}{PATH}", err=True)
+    click.echo(f"  provider    {first}{f' (then {others})' if others else ''}", err=True)
+    for skipped in gateway.skipped:
+        click.echo(f"  skipped     {skipped.name}: {skipped.reason}", err=True)
+    click.echo(f"  config      {config.path or 'none; shipped defaults'}", err=True)
+    if not _is_loopback(config.server.host):
+        click.echo(
+            f"  WARNING     {config.server.host} is open to the network and there is no access "
+            "control: everybody who reaches it can transcribe.",
+            err=True,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

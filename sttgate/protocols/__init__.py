@@ -1,0 +1,1 @@
+"""Wire adapters: each translates one protocol to sessions and back."""

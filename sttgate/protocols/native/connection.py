@@ -1,0 +1,266 @@
+"""One native client: a reader that never waits for a provider, a writer that follows the events."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from sttgate.errors import ErrorCode, RequestError
+from sttgate.gateway import Gateway
+from sttgate.protocols.native import requests
+from sttgate.protocols.native.replies import render, render_base, render_message
+from sttgate.session import entries
+from sttgate.session.entries import StopReason
+from sttgate.session.event_log import EventReader
+from sttgate.session.session import Session
+
+log = structlog.get_logger(__name__)
+
+_WRITE_TIMEOUT = 5.0  # seconds a client may leave what it is sent unread; then it is cut off
+_CLOSE_TIMEOUT = 2.0
+_MAX_REPLIES = 64  # a client that floods us with questions and reads no answer loses answers
+
+
+class NativeConnection:
+    """A WebSocket that speaks protocol 1, or 2 once the client opts in; several sessions in a row."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        request: web.BaseRequest,
+        gateway: Gateway,
+        protocol: int,
+        max_message_bytes: int,
+    ) -> None:
+        self._socket = socket
+        self._transport = request.transport
+        self._gateway = gateway
+        self._protocol = protocol
+        self._max_message_bytes = max_message_bytes
+        self._next_id = str(uuid.uuid4())
+        self._session: Session | None = None
+        self._reader: EventReader | None = None
+        self._words = False
+        self._replies: deque[str] = deque()
+        self._wake = asyncio.Event()
+        self._closing: asyncio.Future[WSCloseCode] = asyncio.get_running_loop().create_future()
+        self._close_when_idle = False
+
+    async def run(self) -> None:
+        """Serve until the client or ``shut_down`` ends it; a session still live is stopped."""
+        reading = asyncio.create_task(self._read(), name="native read")
+        writing = asyncio.create_task(self._write(), name="native write")
+        try:
+            over: set[asyncio.Future[Any]] = {reading, writing, self._closing}
+            await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if self._session is not None:
+                self._session.stop("client")
+            self._leave_session()
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.wait({reading, writing})
+            # Closed here and not by the reader's task: a close beside a pending receive cuts the
+            # socket at once, and the client may lose what was sent last.
+            await self._close(self._closing.result() if self._closing.done() else WSCloseCode.OK)
+        for task in (reading, writing):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("native_connection_failed", exc_info=error)
+
+    def shut_down(self, reason: StopReason) -> None:
+        """Stop the session, and close once everything that is owed has been sent."""
+        self._close_when_idle = True
+        if self._session is not None:
+            self._session.stop(reason)
+        self._wake.set()
+
+    # --- from the client ------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        if self._protocol == 2:
+            self._reply(
+                "hello",
+                protocol=2,
+                server="sttgate",
+                max_message_bytes=self._max_message_bytes,
+                providers=list(self._gateway.providers),
+                auth=False,
+            )
+        async for message in self._socket:
+            if message.type is WSMsgType.BINARY:
+                if self._session is not None and message.data:
+                    self._session.append(message.data)
+                    await self._session.audio.room()
+            elif message.type is WSMsgType.TEXT:
+                await self._take(message.data)
+
+    async def _take(self, text: str) -> None:
+        message = requests.parse_event(text)
+        if message is None:
+            log.debug("native_message_ignored")
+            self._complain(ErrorCode.INVALID_JSON, "The message is not a JSON object with 'event'.")
+            return
+        event = message["event"]
+        if event == "start":
+            await self._start(message)
+        elif event == "stop":
+            self._stop(discard=message.get("discard") is True)
+        elif self._protocol == 2:
+            self._take_extension(event, message)
+
+    async def _start(self, message: Mapping[str, Any]) -> None:
+        if self._session is not None:
+            if not self._session.failed:
+                return  # one session at a time; a second start while one runs means nothing
+            self._session.stop("provider_error")
+            self._leave_session()
+        try:
+            start = requests.parse_start(message)
+            if start.protocol == 2:
+                self._protocol = 2
+            params = start.session_params(self._next_id, self._protocol)
+            session = await self._gateway.open_session(params)
+        except RequestError as error:
+            if message.get("protocol") == 2:
+                self._protocol = 2
+            self._reply_error(error)
+            return
+        self._next_id = str(uuid.uuid4())
+        self._session = session
+        self._words = start.words
+        self._reader = session.events.reader(0, self._wake.set)
+        unknown = requests.unknown_fields(message)
+        if unknown:
+            session.warn("unknown_field", f"Ignored: {', '.join(unknown)}.")
+        if start.provider_options:
+            session.warn("unsupported_parameter", "Ignored: provider_options.")
+
+    def _stop(self, *, discard: bool) -> None:
+        if self._session is not None:
+            self._session.stop("client", discard=discard and self._protocol == 2)
+            return
+        stopped = entries.Stopped(session_id=self._next_id, full_transcription="", seq=1)
+        self._next_id = str(uuid.uuid4())
+        self._queue(render_base(stopped) if self._protocol == 1 else render(stopped, words=False))
+
+    def _take_extension(self, event: str, message: Mapping[str, Any]) -> None:
+        """Handle an event only protocol 2 knows."""
+        if event == "ping":
+            self._reply("pong", id=message.get("id"))
+            return
+        if event == "keepalive":
+            return
+        action = self._actions.get(event)
+        if action is None:
+            self._complain(ErrorCode.BAD_REQUEST, f"There is no event {event[:40]!r}.")
+        elif self._session is None:
+            self._complain(ErrorCode.BAD_REQUEST, f"Send 'start' before {event!r}.")
+        else:
+            try:
+                action(self, self._session, message)
+            except RequestError as error:
+                self._reply_error(error)
+
+    def _finalize(self, session: Session, message: Mapping[str, Any]) -> None:
+        session.finalize(message.get("id"))
+
+    def _pause(self, session: Session, message: Mapping[str, Any]) -> None:
+        session.pause()
+
+    def _unpause(self, session: Session, message: Mapping[str, Any]) -> None:
+        session.unpause()
+
+    def _mark(self, session: Session, message: Mapping[str, Any]) -> None:
+        label = message.get("label", "")
+        if not isinstance(label, str) or len(label) > 200:
+            raise RequestError(ErrorCode.BAD_REQUEST, "A label is text of at most 200 characters.")
+        session.mark(label)
+
+    def _metadata(self, session: Session, message: Mapping[str, Any]) -> None:
+        session.add_metadata(requests.parse_metadata(message))
+
+    _actions: Mapping[str, Callable[[NativeConnection, Session, Mapping[str, Any]], None]] = {
+        "finalize": _finalize,
+        "pause": _pause,
+        "unpause": _unpause,
+        "mark": _mark,
+        "metadata": _metadata,
+    }
+
+    # --- to the client --------------------------------------------------------------------------
+
+    def _complain(self, code: ErrorCode, message: str) -> None:
+        """Answer nonsense: protocol 1 never does, since its page shows every error to the user."""
+        if self._protocol == 2:
+            self._reply_error(RequestError(code, message))
+
+    def _reply_error(self, error: RequestError) -> None:
+        if self._protocol == 1:
+            self._queue(render_base(entries.Error(message=str(error), code=error.code)))
+            return
+        retryable = error.code in (ErrorCode.SHUTDOWN, ErrorCode.STORAGE_FAILED, ErrorCode.CAPACITY)
+        self._reply("error", message=str(error), code=error.code, retryable=retryable, fatal=False)
+
+    def _reply(self, event: str, **fields: Any) -> None:
+        self._queue(render_message(event, **fields))
+
+    def _queue(self, text: str | None) -> None:
+        if text is not None and len(self._replies) < _MAX_REPLIES:
+            self._replies.append(text)
+            self._wake.set()
+
+    async def _write(self) -> None:
+        while True:
+            while self._replies:
+                await self._send(self._replies.popleft())
+            reader = self._reader
+            for entry in await reader.take() if reader is not None else ():
+                if reader is not self._reader:
+                    break
+                text = (
+                    render_base(entry) if self._protocol == 1 else render(entry, words=self._words)
+                )
+                if isinstance(entry, entries.Stopped):
+                    self._leave_session()
+                if text is not None:
+                    await self._send(text)
+            if self._close_when_idle and self._session is None and not self._replies:
+                self._closing.set_result(WSCloseCode.GOING_AWAY)
+                return
+            await self._wake.wait()
+            self._wake.clear()
+
+    async def _send(self, text: str) -> None:
+        try:
+            if self._transport is None or self._transport.get_write_buffer_size() == 0:
+                # Nothing is waiting, so this cannot block: no need to pay for a timer.
+                await self._socket.send_str(text)
+                return
+            async with asyncio.timeout(_WRITE_TIMEOUT):
+                await self._socket.send_str(text)
+        except TimeoutError:
+            log.warning("client_does_not_read")
+            self._abort()
+            raise ConnectionResetError from None
+
+    async def _close(self, code: WSCloseCode) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._socket.close(code=code)
+        except (TimeoutError, ConnectionError):
+            self._abort()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _leave_session(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._session = self._reader = None
