@@ -119,7 +119,7 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:
         kind = node.tag.removeprefix(scalars.TAG)
-        if kind in {"str", "!"}:
+        if kind == "str":
             return self._text(node.value, key)
         if not scalars.known(kind):
             return self._refuse_tag(key)
@@ -208,6 +208,8 @@ def _plainly(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark | None, str]:
     """Return a place and a sentence; PyYAML's own may quote the text, which may be a password."""
     complaint = f"{error.context}: {error.problem}"
     start, end = error.context_mark, error.problem_mark
+    if end and end.buffer and end.buffer[max(end.pointer - 1, 0) : end.pointer + 1] == "${":
+        return end, "a reference needs quotes inside brackets: ['${VAR}']"
     for pattern, message in _SYNTAX:
         if re.search(pattern, complaint):
             opening = message.startswith(("not closed", "expected 'key"))

@@ -71,8 +71,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML folds text at every line break Unicode knows, and reads each of them back as a space
+    broken = text.splitlines() not in ([], [text])
     ambiguous = any(pattern.match(text) for pattern in _PATTERNS.values())
-    return dumper.represent_scalar(f"{TAG}str", text, style='"' if ambiguous else None)
+    return dumper.represent_scalar(f"{TAG}str", text, style='"' if ambiguous or broken else None)
 
 
 _Dumper.add_representer(str, _text)

@@ -62,6 +62,7 @@ def test_places() -> None:
         ("a:\n\tb: 1", "c.yaml:2:1: a tab cannot stand here: indent with spaces"),
         ("a: 'x\nb: 1", "c.yaml:1:4: not closed: expected the closing quote"),
         ("a: [1, 2\nb: 3", "c.yaml:1:4: not closed: expected ',' or the closing bracket"),
+        ("a: [x, ${B}]", "c.yaml:1:9: a reference needs quotes inside brackets: ['${VAR}']"),
         ("a: {b: 1", "c.yaml:1:4: not closed: expected ',' or the closing bracket"),
         ("a: b: c", "c.yaml:1:5: unexpected ':': check the indentation, or put the text in quotes"),
         ("a: 1\n  b: 2", "c.yaml:2:4: unexpected ':'"),
@@ -84,7 +85,7 @@ def test_places() -> None:
         ("- a\n- b", "c.yaml:1:1: expected keys and values, such as 'server:'"),
         ("just text", "c.yaml:1:1: expected keys and values"),
         ("a: {[1]: 2}", "c.yaml:1:5 a: a key must be a word"),
-        ("a:\n  : 2", "c.yaml:2:3 a: a key must be a word"),
+        ("a: {'': 2}", "c.yaml:1:5 a: a key must be a word"),
         ("a: &x {b: 1}\nc:\n  <<: *x", "c.yaml:3:3 c: '<<' does not merge blocks here"),
         ("a: &x [*x]", "nested deeper than 32 levels"),
         ("a: " + "[" * 5000, "c.yaml:1:1: nested deeper than 32 levels"),
@@ -182,7 +183,7 @@ def test_value_from_elsewhere() -> None:
     """A value from a variable is YAML in which ``$`` is an ordinary character."""
     document = Document("c.yaml")
     place = Place("VAR")
-    assert parse_value("[1, ${x}]", ("a", "b"), place, document) == (True, [1, "${x}"])
+    assert parse_value("[1, '${x}']", ("a", "b"), place, document) == (True, [1, "${x}"])
     assert parse_value("", ("a",), place, document) == (True, None)
     assert parse_value("[1", ("a", "b"), place, document)[0] is False
     assert str(document.problems[0]) == "VAR a.b: not closed: expected ',' or the closing bracket"

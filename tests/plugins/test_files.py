@@ -172,7 +172,7 @@ async def test_full_disk(small_disk: Path, source: Path) -> None:
     assert os.listdir(small_disk) == []
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         (small_disk / "ballast").write_bytes(AUDIO)
-    with pytest.raises(StoreError, match="Recordings cannot be kept in .*the disk is full"):
+    with pytest.raises(StoreError, match=r"Recordings cannot be kept in .*the disk is full"):
         await store.check()
     (small_disk / "ballast").unlink()
     await store.check()
@@ -237,7 +237,7 @@ async def test_reader_that_stops_early(store: FileStore, source: Path) -> None:
 
 async def test_read_without_recording(store: FileStore) -> None:
     """Reading what is not there is an error that says so."""
-    with pytest.raises(StoreError, match="session s1 cannot be read in .*there is no such file"):
+    with pytest.raises(StoreError, match=r"session s1 cannot be read in .*there is no such file"):
         await read(store)
 
 
