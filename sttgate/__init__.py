@@ -1,45 +1,112 @@
-"""sttgate: a gateway for live speech-to-text. These are the names a plugin author imports."""
+"""sttgate: a gateway for live speech-to-text. These are the names a plugin author imports.
 
-from sttgate.errors import (
-    NotConfigured,
-    PluginError,
-    ProviderAuth,
-    ProviderError,
-    ProviderProtocol,
-    ProviderQuota,
-    ProviderRejected,
-    ProviderTimeout,
-    ProviderUnavailable,
-    StoreError,
-    SttgateError,
-)
-from sttgate.events import Finalized, ProviderEvent, SpeechStarted, Transcript, UtteranceEnd, Word
-from sttgate.hookspecs import hookimpl
-from sttgate.provider import (
-    AudioInput,
-    Capabilities,
-    Control,
-    FromEnv,
-    Options,
-    Provider,
-    ProviderSpec,
-    StreamParams,
-)
-from sttgate.stores import (
-    Conversation,
-    Mark,
-    Recording,
-    RecordingStore,
-    SearchHit,
-    SessionEnd,
-    SessionPage,
-    SessionQuery,
-    SessionStart,
-    StoredSession,
-    StoreSpec,
-    TranscriptStore,
-    Utterance,
-)
+Each is imported from its module when it is first asked for, so that ``sttgate --help`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sttgate.errors import (
+        NotConfigured,
+        PluginError,
+        ProviderAuth,
+        ProviderError,
+        ProviderProtocol,
+        ProviderQuota,
+        ProviderRejected,
+        ProviderTimeout,
+        ProviderUnavailable,
+        StoreError,
+        SttgateError,
+    )
+    from sttgate.events import (
+        Finalized,
+        ProviderEvent,
+        SpeechStarted,
+        Transcript,
+        UtteranceEnd,
+        Word,
+    )
+    from sttgate.hookspecs import hookimpl
+    from sttgate.provider import (
+        AudioInput,
+        Capabilities,
+        Control,
+        FromEnv,
+        Options,
+        Provider,
+        ProviderSpec,
+        StreamParams,
+    )
+    from sttgate.stores import (
+        Conversation,
+        Mark,
+        Recording,
+        RecordingStore,
+        SearchHit,
+        SessionEnd,
+        SessionPage,
+        SessionQuery,
+        SessionStart,
+        StoredSession,
+        StoreSpec,
+        TranscriptStore,
+        Utterance,
+    )
+
+_HOMES = {
+    "errors": (
+        "NotConfigured",
+        "PluginError",
+        "ProviderAuth",
+        "ProviderError",
+        "ProviderProtocol",
+        "ProviderQuota",
+        "ProviderRejected",
+        "ProviderTimeout",
+        "ProviderUnavailable",
+        "StoreError",
+        "SttgateError",
+    ),
+    "events": (
+        "Finalized",
+        "ProviderEvent",
+        "SpeechStarted",
+        "Transcript",
+        "UtteranceEnd",
+        "Word",
+    ),
+    "hookspecs": ("hookimpl",),
+    "provider": (
+        "AudioInput",
+        "Capabilities",
+        "Control",
+        "FromEnv",
+        "Options",
+        "Provider",
+        "ProviderSpec",
+        "StreamParams",
+    ),
+    "stores": (
+        "Conversation",
+        "Mark",
+        "Recording",
+        "RecordingStore",
+        "SearchHit",
+        "SessionEnd",
+        "SessionPage",
+        "SessionQuery",
+        "SessionStart",
+        "StoreSpec",
+        "StoredSession",
+        "TranscriptStore",
+        "Utterance",
+    ),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AudioInput",
@@ -82,3 +149,14 @@ __all__ = [
     "Word",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if (module := _MODULES.get(name)) is None:
+        raise AttributeError(f"module 'sttgate' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"sttgate.{module}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
