@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from sttgate.stores import (
         Conversation,
+        Gap,
         Mark,
         Recording,
         RecordingStore,
@@ -92,6 +93,7 @@ _HOMES = {
     ),
     "stores": (
         "Conversation",
+        "Gap",
         "Mark",
         "Recording",
         "RecordingStore",
@@ -115,6 +117,7 @@ __all__ = [
     "Conversation",
     "Finalized",
     "FromEnv",
+    "Gap",
     "Mark",
     "NotConfigured",
     "Options",

@@ -11,14 +11,17 @@ import structlog
 
 from sttgate.config import Config
 from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
-from sttgate.session.chain import ConfiguredProvider
+from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
-from sttgate.session.params import SessionParams
-from sttgate.session.session import AUDIO_FILE, EVENTS_FILE, Session
-from sttgate.session.spool import Spool
+from sttgate.session.params import SessionParams, dump_params
+from sttgate.session.recovery import reopen
+from sttgate.session.session import Past, Session
+from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.stores import RecordingStore, TranscriptStore
 
 log = structlog.get_logger(__name__)
+
+DRAIN_TIMEOUT = 25.0  # seconds
 
 
 class StartupError(SttgateError):
@@ -54,6 +57,7 @@ class Gateway:
         self.draining = False
         self._spool = spool
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._recovery: asyncio.Task[None] | None = None
 
     @classmethod
     def from_config(cls, config: Config) -> Gateway:
@@ -106,9 +110,13 @@ class Gateway:
             raise
         for provider in self.chain:
             provider.open_in_background()
+        self._recovery = asyncio.create_task(self._recover(), name="recovery")
 
     async def close(self) -> None:
         """Stop every session, wait until it is stored, and let go of everything."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.wait({self._recovery})
         await self.drain("shutdown")
         for provider in self.providers.values():
             await provider.close()
@@ -122,14 +130,19 @@ class Gateway:
             raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
         chain = self._chain_for(params)
         try:
-            audio, events = await self._spool.create(params.id, (AUDIO_FILE, EVENTS_FILE))
+            folder = await self._spool.create(params.id, dump_params(params))
         except OSError as error:
             log.error("spool_create_failed", error=os.strerror(error.errno or 0))
             raise RequestError(
                 ErrorCode.STORAGE_FAILED, "The service cannot store audio at the moment."
             ) from error
+        return self._run_session(params, chain, folder)
+
+    def _run_session(
+        self, params: SessionParams, chain: Chain, folder: SpoolFolder, past: Past | None = None
+    ) -> Session:
         session = Session(
-            params, chain, self._spool, (audio, events), self.transcripts, self.recordings
+            params, chain, self._spool, folder, self.transcripts, self.recordings, past
         )
         self.sessions[session.id] = session
         task = asyncio.create_task(session.run(), name=f"session {session.id}")
@@ -137,13 +150,44 @@ class Gateway:
         task.add_done_callback(lambda task: self._forget(session.id, task))
         return session
 
-    async def drain(self, reason: StopReason) -> None:
-        """Refuse new sessions, stop the running ones, return when all are stored."""
+    async def drain(self, reason: StopReason, timeout: float = DRAIN_TIMEOUT) -> None:
+        """Refuse new sessions, stop the running ones, return when all are stored.
+
+        What takes longer than ``timeout`` seconds is left to the next start.
+        """
         self.draining = True
         for session in self.sessions.values():
             session.stop(reason)
-        if self._running:
-            await asyncio.wait(set(self._running.values()))
+            session.release()
+        if not self._running:
+            return
+        _, late = await asyncio.wait(set(self._running.values()), timeout=timeout)
+        for task in late:
+            # What is not stored lies in the spool, and the next start takes it up.
+            task.cancel()
+        if late:
+            log.warning("drain_cut_short", sessions=len(late))
+            await asyncio.wait(late)
+
+    async def _recover(self) -> None:
+        """Bring what a crash left in the spool to its end, one session after the other."""
+        for session_id in await self._spool.left_behind():
+            if session_id in self.sessions:
+                continue
+            found = await reopen(self._spool, session_id)
+            if found is None:
+                continue
+            params, folder, past = found
+            log.info("session_recovered", session=session_id)
+            session = self._run_session(params, self._chain_or_all(params), folder, past)
+            session.stop("shutdown")
+            await asyncio.wait({self._running[session_id]})
+
+    def _chain_or_all(self, params: SessionParams) -> Chain:
+        try:
+            return self._chain_for(params)
+        except RequestError:
+            return self.chain  # its provider is no longer configured
 
     def _chain_for(self, params: SessionParams) -> tuple[ConfiguredProvider, ...]:
         chain = self.chain

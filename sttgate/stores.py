@@ -67,6 +67,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Audio from ``start`` to ``end`` seconds that no provider heard; the recording has it."""
+
+    start: float
+    end: float
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnd:
     """How a session ended.
 
@@ -85,6 +94,7 @@ class SessionEnd:
     language: str | None = None
     metadata: Mapping[str, Scalar] | None = None
     marks: Sequence[Mark] = ()
+    gaps: Sequence[Gap] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -175,7 +185,7 @@ class TranscriptStore(ABC):
 
     @abstractmethod
     async def get(self, session_id: str) -> Conversation | None:
-        """Return everything stored of a session, utterances in order of number, or None."""
+        """Return everything stored of a session, utterances in order of time, or None."""
 
     @abstractmethod
     async def list(self, query: SessionQuery) -> SessionPage:

@@ -20,8 +20,8 @@ from sttgate_moonshine.segmenter import SAMPLE_RATE
 _BEGIN, _END = 1, 2
 _TOKENS_PER_SECOND = 6.5
 """More is no speech any more, but a loop (the limit Moonshine's authors set)."""
-_SHORTEST = SAMPLE_RATE // 4
-"""The encoder's convolutions need about 900 samples; shorter audio is padded with silence."""
+_PADDING = SAMPLE_RATE // 4
+"""Silence after the audio: fewer last words are lost, and the convolutions have their 900 samples."""
 _LEVEL = 10 ** (-23 / 20)
 _MAX_GAIN = 10 ** (36 / 20)
 _WORD_MARK = "\u2581".encode()
@@ -101,14 +101,18 @@ class Moonshine:
 
 
 def load_pieces(path: Path) -> list[bytes]:
-    """Read ``tokenizer.bin``: per token a length (one byte, or two from 128 on) and its bytes."""
+    """Read ``tokenizer.bin``: per token a length (one byte, or two from 128 on) and its bytes.
+
+    Special tokens (``<unk>``, ``<s>``, ``</s>``, ``<<ST_n>>``) become empty: they are not text.
+    """
     data = path.read_bytes()
     pieces, at = [], 0
     while at < len(data):
         size, at = data[at], at + 1
         if size >= 128:
             size, at = size - 128 + 128 * data[at], at + 1
-        pieces.append(data[at : at + size])
+        piece = data[at : at + size]
+        pieces.append(b"" if len(pieces) <= _END or piece.startswith(b"<<ST_") else piece)
         at += size
     return pieces
 
@@ -116,7 +120,7 @@ def load_pieces(path: Path) -> list[bytes]:
 def _normalized(pcm: bytes) -> NDArray[np.float32]:
     """Return the samples as floats, one row, quiet audio raised to -23 dBFS RMS by at most 36 dB."""
     heard = np.frombuffer(pcm, "<i2")
-    audio = np.zeros((1, max(heard.size, _SHORTEST)), np.float32)
+    audio = np.zeros((1, heard.size + _PADDING), np.float32)
     audio[0, : heard.size] = heard
     audio /= 32768
     rms = math.sqrt(float(np.square(audio).sum()) / max(heard.size, 1))

@@ -26,12 +26,12 @@ class Rules:
 
     endpoint: int | None = samples(0.5)
     """The pause that closes an utterance; None: no pause does."""
-    part: int = samples(4.0)
-    """From this length on, speech is cut into parts at short pauses."""
-    part_pause: int = samples(0.3)
-    """The pause that closes a part that is long enough."""
-    short_part_pause: int = samples(0.8)
-    """The pause that closes any part, however short; matters when endpoints come later or never."""
+    part_pauses: tuple[tuple[int, int], ...] = tuple(
+        (samples(length), samples(pause))
+        for length, pause in ((12.0, 0.1), (9.0, 0.2), (4.0, 0.3), (0.0, 0.8))
+    )
+    """Pairs, longest first: speech of this length is cut into parts at this pause. The longer it
+    is, the more latency and work there is to win, and the better the words do without context."""
     guess_pause: int = samples(0.2)
     """The pause after which it pays to decode on suspicion, so that the final is ready in time."""
     longest: int = samples(18.0)
@@ -52,6 +52,10 @@ class Rules:
     """Settle silence in pieces of this length."""
     settle_margin: int = samples(1.0)
     """The latest silence, never settled: a word may be on its way in."""
+
+    def part_pause(self, length: int) -> int:
+        """Return the pause that closes a part of ``length``."""
+        return next(pause for least, pause in self.part_pauses if length >= least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ class Segmenter:
 
     def _begin(self) -> list[Decision]:
         onset = max(self.settled, self.position - self._run * FRAME)
-        news = not self._open or onset - self._voice_end >= self._rules.short_part_pause
+        news = not self._open or onset - self._voice_end >= self._rules.part_pause(0)
         self._segment = _Segment(
             start=max(self.settled, onset - self._rules.preroll), voiced=[(onset, self.position)]
         )
@@ -199,10 +203,10 @@ class Segmenter:
         if self.guess is None and pause >= rules.guess_pause:
             self.guess = segment.until(min(self.position, self._voice_end + rules.tail))
             decisions.append(Guess(self.guess))
-        long_enough = self._voice_end - segment.start >= rules.part
+        part_pause = rules.part_pause(self._voice_end - segment.start)
         if rules.endpoint is not None and pause >= rules.endpoint:
             decisions.append(self._close_in_pause(segment, endpoint=True))
-        elif pause >= (rules.part_pause if long_enough else rules.short_part_pause):
+        elif pause >= part_pause:
             decisions.append(self._close_in_pause(segment, endpoint=False))
         elif self.position - segment.start >= rules.longest:
             decisions.append(self._cut(segment))

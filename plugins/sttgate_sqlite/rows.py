@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from sttgate import Mark, SessionEnd, SessionStart, StoredSession, StoreError, Utterance, Word
+from sttgate import Gap, Mark, SessionEnd, SessionStart, StoredSession, StoreError, Utterance, Word
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ PREVIEW_LENGTH = 120
 SESSION_COLUMNS = f"""
     s.id, s.created_at, s.protocol, s.sample_rate, s.channels, s.provider, s.model, s.language,
     s.title, s.client_ref, s.metadata, s.state, s.ended_at, s.duration, s.reason, s.recording,
-    s.marks, s.usage, s.utterances, s.words,
+    s.marks, s.gaps, s.usage, s.utterances, s.words,
     (SELECT group_concat(text, ' ') FROM (
         SELECT substr(text, 1, {PREVIEW_LENGTH + 1}) AS text FROM utterances
         WHERE session_id = s.id AND text <> '' ORDER BY number LIMIT 5
@@ -38,6 +38,7 @@ def end_parameters(session_id: str, end: SessionEnd) -> dict[str, object]:
     encoded = {
         "metadata": None if end.metadata is None else _json(end.metadata),
         "marks": _json(end.marks),
+        "gaps": _json(end.gaps),
         "usage": _json(end.usage),
     }
     return _clean(_columns(end) | encoded | {"id": session_id})
@@ -74,6 +75,7 @@ def session_from(row: sqlite3.Row) -> StoredSession:
             recording=bool(row["recording"]),
             metadata=metadata,
             marks=_parse(row["marks"], tuple[Mark, ...]),
+            gaps=_parse(row["gaps"], tuple[Gap, ...]),
             usage=_parse(row["usage"], dict[str, float]),
             **known,
         )

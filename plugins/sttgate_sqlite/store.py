@@ -61,14 +61,15 @@ _ADD_UTTERANCE = """
 """
 _END = """
     UPDATE sessions SET state = :state, ended_at = :ended_at, duration = :duration,
-        reason = :reason, recording = :recording, marks = :marks, usage = :usage,
+        reason = :reason, recording = :recording, marks = :marks, gaps = :gaps,
+        usage = :usage,
         provider = coalesce(:provider, provider), model = coalesce(:model, model),
         language = coalesce(:language, language), metadata = coalesce(:metadata, metadata)
     WHERE id = :id
     RETURNING id
 """
 _GET_SESSION = f"SELECT {SESSION_COLUMNS} FROM sessions AS s WHERE id = :id"
-_GET_UTTERANCES = "SELECT * FROM utterances WHERE session_id = :id ORDER BY number"
+_GET_UTTERANCES = "SELECT * FROM utterances WHERE session_id = :id ORDER BY start_s, number"
 _DELETE = "DELETE FROM sessions WHERE id = :id RETURNING id"
 _CHECK = f"PRAGMA application_id = {APPLICATION_ID}"  # writes a page, and changes nothing
 

@@ -6,6 +6,7 @@ Positions are bytes of PCM from the start of the session, always on a frame boun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,15 +38,16 @@ class AudioLog:
         self._file = file
         self._spool = spool
         self._tail: deque[bytes] = deque()
-        self._tail_start = 0
         self._settled = 0
         self._carry = b""
         self._waiters: set[asyncio.Future[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
         file.on_written(self._trim)
-        # A size that says "to the end of the file": killed at any moment, the recording plays.
-        file.append(wav_header(audio_format))
+        if file.size < WAV_HEADER_BYTES:
+            # A size that says "to the end of the file": killed at any moment, the recording plays.
+            file.append(wav_header(audio_format))
+        self._tail_start = self.size
 
     @property
     def size(self) -> int:
@@ -56,6 +58,11 @@ class AudioLog:
     def seconds(self) -> float:
         """The session clock: seconds of audio appended so far."""
         return self.format.seconds(self.size)
+
+    @property
+    def written_seconds(self) -> float:
+        """Seconds of audio that would survive the death of this process."""
+        return self.format.seconds(max(0, self._file.written - WAV_HEADER_BYTES))
 
     @property
     def misaligned(self) -> bool:
@@ -129,6 +136,14 @@ class AudioLog:
             await waiter
         finally:
             self._waiters.discard(waiter)
+
+    async def ended_within(self, seconds: float) -> bool:
+        """Wait until the log ends, at most ``seconds``; return whether it has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.ended:
+                    await self.wait()
+        return self.ended
 
     def _wake(self) -> None:
         for waiter in self._waiters:

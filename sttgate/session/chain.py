@@ -1,19 +1,84 @@
-"""The providers a session may use, each opened once per process, in the background."""
+"""The providers a session may use, each opened once per process, and what is known of their health."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from enum import StrEnum
 
 import structlog
 
-from sttgate.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from sttgate.errors import (
+    ProviderAuth,
+    ProviderError,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
 from sttgate.provider import Provider
 
 log = structlog.get_logger(__name__)
 
 _OPEN_TIMEOUT = 30.0  # seconds; a model may have to be read from a slow disk
 _CLOSE_TIMEOUT = 5.0
+_FAILURES_TO_OPEN = 3  # streams in a row, of whatever session
+_FIRST_COOL_DOWN = 5.0  # seconds, doubled while probes fail
+_MAX_COOL_DOWN = 60.0
+
+
+class Health(StrEnum):
+    """The state of a circuit breaker."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class Breaker:
+    """Keeps sessions away from a provider that fails: the state is shared by all of them.
+
+    Open, it admits nobody until its cool-down is over; then one stream may probe (half-open), and
+    its first settled audio closes the breaker, its failure opens it for twice as long.
+    """
+
+    def __init__(self) -> None:
+        self.health = Health.CLOSED
+        self.last_error: str | None = None
+        self._failures = 0
+        self._cool_down = _FIRST_COOL_DOWN
+        self._until = 0.0
+
+    def admits(self) -> bool:
+        """Whether a stream should try this provider now; the first to hear yes after a cool-down probes."""
+        if self.health is Health.CLOSED:
+            return True
+        now = time.monotonic()
+        if now < self._until:
+            return False
+        self.health = Health.HALF_OPEN
+        self._until = now + self._cool_down  # a probe that never reports must not block for ever
+        return True
+
+    def succeeded(self) -> None:
+        """Note that the provider settled audio."""
+        self.health = Health.CLOSED
+        self._failures = 0
+        self._cool_down = _FIRST_COOL_DOWN
+
+    def failed(self, error: ProviderError) -> None:
+        """Note that a stream failed."""
+        if isinstance(error, ProviderRejected):
+            return  # that was about this one request
+        self.last_error = str(error)
+        self._failures += 1
+        if self.health is Health.HALF_OPEN:
+            self._cool_down = min(2 * self._cool_down, _MAX_COOL_DOWN)
+        elif self._failures < _FAILURES_TO_OPEN and not isinstance(error, ProviderAuth):
+            return
+        self.health = Health.OPEN
+        wait = max(self._cool_down, min(error.retry_after or 0.0, _MAX_COOL_DOWN))
+        self._until = time.monotonic() + wait
 
 
 class ConfiguredProvider:
@@ -22,6 +87,7 @@ class ConfiguredProvider:
     def __init__(self, name: str, provider: Provider) -> None:
         self.name = name
         self.provider = provider
+        self.breaker = Breaker()
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -79,3 +145,10 @@ class ConfiguredProvider:
 
 Chain = Sequence[ConfiguredProvider]
 """Providers in the order they are tried."""
+
+
+def next_provider(candidates: list[ConfiguredProvider]) -> ConfiguredProvider:
+    """Take out and return the first that its breaker admits, else simply the first."""
+    chosen = next((p for p in candidates if p.breaker.admits()), candidates[0])
+    candidates.remove(chosen)
+    return chosen

@@ -49,6 +49,8 @@ class Started(Entry, tag="started", kw_only=True):
     channels: int
     created_at: str
     metadata: Mapping[str, Scalar]
+    resume_token: str | UnsetType = UNSET
+    resume_window_s: float | UnsetType = UNSET
 
 
 class Transcript(Entry, tag="transcript", kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 import msgspec
@@ -32,13 +32,13 @@ _text_decoder = msgspec.json.Decoder(_FinalText)
 class EventLog:
     """Appended by the session, read from any ``seq`` by any number of readers."""
 
-    def __init__(self, file: SpoolFile, spool: Spool) -> None:
-        self.last_seq = 0
+    def __init__(self, file: SpoolFile, spool: Spool, last_seq: int = 0) -> None:
+        self.last_seq = last_seq
         self._file = file
         self._spool = spool
         self._unpublished: deque[tuple[AnyEntry, int]] = deque()
         self._recent: deque[AnyEntry] = deque()
-        self._evicted_seq = 0
+        self._evicted_seq = last_seq
         self._readers: set[EventReader] = set()
         file.on_written(self._publish_written)
 
@@ -158,3 +158,18 @@ class EventReader:
             if len(entries) >= MEMORY_ENTRIES:
                 break
         return entries
+
+
+def read_entries(file: SpoolFile) -> Iterator[tuple[AnyEntry, int]]:
+    """Yield each entry of a file nobody writes, and where its line ends; stop at a torn one. Blocks."""
+    start, rest = 0, b""
+    while block := file.read(start, _BLOCK_BYTES):
+        at = start - len(rest)
+        start += len(block)
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            at += len(line) + 1
+            try:
+                yield _decoder.decode(line), at
+            except msgspec.DecodeError:
+                return

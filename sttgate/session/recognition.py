@@ -14,12 +14,12 @@ import structlog
 from sttgate import events
 from sttgate.audio import AudioFormat
 from sttgate.errors import ProviderError, ProviderProtocol, ProviderTimeout, ProviderUnavailable
-from sttgate.provider import Capabilities, Provider, StreamParams
+from sttgate.provider import Capabilities, StreamParams
 from sttgate.session.audio_log import AudioLog, FinalizeRequest
-from sttgate.session.chain import Chain, ConfiguredProvider
-from sttgate.session.entries import AnyEntry
+from sttgate.session.chain import Chain, ConfiguredProvider, next_provider
+from sttgate.session.entries import AnyEntry, Gap
 from sttgate.session.feed import Feed
-from sttgate.session.utterances import UtteranceBuilder
+from sttgate.session.utterances import SaidBefore, UtteranceBuilder
 
 log = structlog.get_logger(__name__)
 
@@ -30,13 +30,14 @@ _CANCEL_TIMEOUT = 2.0
 _TRIES_PER_PROVIDER = 3  # without the settled cursor moving
 _FIRST_RETRY = 0.1  # seconds, then full jitter up to 0.25 s doubled each time, at most _MAX_RETRY
 _MAX_RETRY = 5.0
+REVIVE_INTERVAL = 15.0  # seconds between two attempts when every provider has failed
 
 
 class Recognition:
     """Hears one channel of ``audio`` (None: all mixed) and hands what it makes of it to ``emit``.
 
-    ``on_provider(provider, error)`` is called with None when a provider is ready, and with the error
-    when its stream failed and another follows.
+    ``on_ready(provider)`` is called when a stream begins, ``on_switch(next, error)`` when one failed
+    and another follows, ``on_exhausted(error)`` when no provider is left to try.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Recognition:
         channel: int | None,
         numbers: Iterator[int],
         emit: Callable[[list[AnyEntry]], None],
-        on_provider: Callable[[ConfiguredProvider, ProviderError | None], None],
+        on_ready: Callable[[ConfiguredProvider], None],
+        on_switch: Callable[[ConfiguredProvider, ProviderError], None],
+        on_exhausted: Callable[[ProviderError], None],
         on_finalized: Callable[[FinalizeRequest], None],
     ) -> None:
         self.channel = channel or 0
@@ -58,7 +61,9 @@ class Recognition:
         self._selected = channel
         self._builder = UtteranceBuilder(self.channel, numbers)
         self._emit = emit
-        self._on_provider = on_provider
+        self._on_ready = on_ready
+        self._on_switch = on_switch
+        self._on_exhausted = on_exhausted
         self._on_finalized = on_finalized
         self._feed: Feed | None = None
         self._heard_events = 0
@@ -70,38 +75,76 @@ class Recognition:
         """Bytes of the audio log whose words are final."""
         return min(self._audio.format.bytes(self._builder.settled), self._audio.size)
 
+    def restore(self, said: SaidBefore) -> None:
+        """Go on where a session that died left off."""
+        self._builder.restore(said)
+
+    @property
+    def unsettled(self) -> Gap | None:
+        """The audio that is not final yet, in seconds, if there is any."""
+        if self.settled >= self._audio.size:
+            return None
+        start = round(self._builder.settled, 3)
+        return Gap(start=start, end=round(self._audio.seconds, 3), channel=self.channel)
+
     @property
     def progress(self) -> tuple[int, int]:
         """A value that changes whenever the provider reads or says something."""
         return self._heard_events, self._feed.position if self._feed else 0
 
     async def run(self) -> None:
-        """Return once all audio is settled; raise the last ProviderError when the chain ran out."""
-        for number, provider in enumerate(self._chain, 1):
-            tries, settled = 0, self.settled
-            while True:
-                try:
-                    await self._stream(provider)
-                    return
-                except ProviderError as error:
-                    tries = 1 if self.settled > settled else tries + 1
-                    settled = self.settled
-                    log.warning(
-                        "stream_failed",
-                        provider=provider.name,
-                        error=str(error),
-                        code=error.code,
-                        provider_code=error.provider_code,
-                        tries=tries,
-                    )
-                    if not error.retryable or tries >= _TRIES_PER_PROVIDER:
-                        if number == len(self._chain):
-                            self._emit(self._builder.close("stop"))
-                            raise
-                        self._on_provider(self._chain[number], error)
-                        break
-                    self._on_provider(provider, error)
-                    await asyncio.sleep(_retry_delay(tries, error))
+        """Return once all audio is settled; raise the last ProviderError when nobody settles it.
+
+        When every provider has failed, ``on_exhausted`` is told, and while audio still comes the
+        chain is tried again now and then: a long session outlives a long outage.
+        """
+        while True:
+            try:
+                await self._try_chain()
+                return
+            except ProviderError as error:
+                self._emit(self._builder.close("stop"))
+                self._on_exhausted(error)
+                if await self._audio.ended_within(REVIVE_INTERVAL):
+                    raise
+
+    async def _try_chain(self) -> None:
+        """Return once all audio is settled; raise the last error when every provider failed."""
+        candidates = list(self._chain)
+        provider = next_provider(candidates)
+        while True:
+            try:
+                await self._try_provider(provider)
+                return
+            except ProviderError as error:
+                if not candidates:
+                    raise
+                provider = next_provider(candidates)
+                self._on_switch(provider, error)
+
+    async def _try_provider(self, provider: ConfiguredProvider) -> None:
+        """Return once all audio is settled; raise when the provider has used up its tries."""
+        tries, settled = 0, self.settled
+        while True:
+            try:
+                await self._stream(provider)
+                return
+            except ProviderError as error:
+                provider.breaker.failed(error)
+                tries = 1 if self.settled > settled else tries + 1
+                settled = self.settled
+                log.warning(
+                    "stream_failed",
+                    provider=provider.name,
+                    error=str(error),
+                    code=error.code,
+                    provider_code=error.provider_code,
+                    tries=tries,
+                )
+                if not error.retryable or tries >= _TRIES_PER_PROVIDER:
+                    raise
+                self._on_switch(provider, error)
+                await asyncio.sleep(_retry_delay(tries, error))
 
     async def _stream(self, configured: ConfiguredProvider) -> None:
         """Hear everything that is not settled with one stream of one provider."""
@@ -117,9 +160,9 @@ class Recognition:
         )
         self._builder.begin_stream(self._audio.format.seconds(start))
         self._note_event(feed)
-        self._on_provider(configured, None)
+        self._on_ready(configured)
         hearing = asyncio.create_task(
-            self._hear(provider, feed, replace(self._params, sample_rate=rate)),
+            self._hear(configured, feed, replace(self._params, sample_rate=rate)),
             name=f"stream {configured.name}",
         )
         try:
@@ -132,20 +175,21 @@ class Recognition:
                     log.error("stream_ignores_cancellation", provider=configured.name)
         if not feed.exhausted:
             raise ProviderUnavailable(f"provider {configured.name!r} ended before the audio did")
+        configured.breaker.succeeded()
         self._settle(self._audio.size)
         self._emit(self._builder.close("stop"))
 
-    async def _hear(self, provider: Provider, feed: Feed, params: StreamParams) -> None:
+    async def _hear(self, configured: ConfiguredProvider, feed: Feed, params: StreamParams) -> None:
         try:
-            async with aclosing(provider.transcribe(feed, params)) as stream:
+            async with aclosing(configured.provider.transcribe(feed, params)) as stream:
                 async for event in stream:
                     self._note_event(feed)
-                    self._handle(event, feed)
+                    self._handle(event, feed, configured)
         except ProviderError:
             raise
         except Exception as error:
             # The contract allows only ProviderError; a plugin's mistake must not end the session.
-            log.exception("provider_raised", provider=type(provider).__name__)
+            log.exception("provider_raised", provider=configured.name)
             raise ProviderProtocol(
                 f"the provider raised {type(error).__name__} instead of a ProviderError"
             ) from error
@@ -174,13 +218,16 @@ class Recognition:
                 raise ProviderTimeout(f"nothing came back for {silent_for:.0f} s")
         await hearing
 
-    def _handle(self, event: events.ProviderEvent, feed: Feed) -> None:
+    def _handle(
+        self, event: events.ProviderEvent, feed: Feed, provider: ConfiguredProvider
+    ) -> None:
         finalizing = bool(feed.delivered_finalizes)
         if isinstance(event, events.Transcript):
             if event.is_final or self._params.interim_results:
                 self._emit(self._builder.transcript(event, finalizing=finalizing))
             if event.is_final:
                 self._settle(self.settled)
+                provider.breaker.succeeded()
                 self._answer_finalizes(feed, self._builder.settled + FINALIZE_TOLERANCE)
         elif isinstance(event, events.SpeechStarted):
             self._emit(self._builder.speech_started(event))

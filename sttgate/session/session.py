@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from msgspec import UNSET
 
-from sttgate.errors import ProviderError, StoreError
+from sttgate.errors import ProviderError, ProviderProtocol
 from sttgate.session import entries
 from sttgate.session.audio_log import AudioLog, FinalizeRequest
 from sttgate.session.chain import Chain, ConfiguredProvider
@@ -20,11 +22,11 @@ from sttgate.session.entries import AnyEntry, StopReason
 from sttgate.session.event_log import EventLog
 from sttgate.session.params import SessionParams
 from sttgate.session.recognition import Recognition
-from sttgate.session.spool import Spool, SpoolFile
+from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.states import State, check_move
-from sttgate.session.storing import StoreFeeder
+from sttgate.session.storing import Archive
+from sttgate.session.utterances import SaidBefore
 from sttgate.stores import (
-    Mark,
     RecordingStore,
     Scalar,
     SessionEnd,
@@ -38,9 +40,19 @@ log = structlog.get_logger(__name__)
 FINALIZE_TIMEOUT = 5.0  # seconds; then `finalized` comes with a warning
 DRAIN_TIMEOUT = 10.0  # seconds without progress after the audio ended
 STORE_TIMEOUT = 5.0  # seconds `stopped` waits for a store that is out
-AUDIO_FILE = "audio.wav"
-EVENTS_FILE = "events.jsonl"
+RESUME_WINDOW = 30.0  # seconds a resumable session outlives its socket
 CLIENT_MESSAGE = "The speech service is unavailable. Try again."
+
+
+@dataclass(slots=True)
+class Past:
+    """What the log of a session that died with its process says, to be gone on from."""
+
+    last_seq: int = 0
+    utterances: int = 0
+    words: int = 0
+    last_utterance: int = 0
+    channels: dict[int, SaidBefore] = field(default_factory=dict)
 
 
 class Session:
@@ -51,36 +63,46 @@ class Session:
         params: SessionParams,
         chain: Chain,
         spool: Spool,
-        files: tuple[SpoolFile, SpoolFile],
+        folder: SpoolFolder,
         transcripts: TranscriptStore,
         recordings: RecordingStore,
+        past: Past | None = None,
     ) -> None:
-        audio_file, events_file = files
         self.id = params.id
         self.params = params
-        self.state = State.OPENING
+        self.state = State.OPENING if past is None else State.RECOVERING
         self.failed = False
         self.paused = False
-        self.audio = AudioLog(params.format, audio_file, spool)
-        self.events = EventLog(events_file, spool)
-        self._files = files
+        self.received_bytes = 0
+        self.resume_token = secrets.token_urlsafe(32) if params.resumable else None
+        self.audio = AudioLog(params.format, folder.audio, spool)
+        self.events = EventLog(folder.events, spool, past.last_seq if past else 0)
         self._chain = chain
         self._spool = spool
-        self._recordings = recordings
-        self._created_at = time.time()
+        self._folder = folder
+        self._interrupted = past is not None
         self._provider: ConfiguredProvider | None = None
         self._metadata = dict(params.metadata)
-        self._words = 0
-        self._utterances = 0
+        self._words = past.words if past else 0
+        self._utterances = past.utterances if past else 0
         self._discard = False
         self._reason: StopReason = "client"
         self._stop = asyncio.Event()
-        self._ended: asyncio.Future[SessionEnd] = asyncio.get_running_loop().create_future()
-        self._storing: asyncio.Task[None] | None = None
-        self._marks: Sequence[Mark] = ()
-        self._transcripts = transcripts
+        self._release = asyncio.Event()
+        self._detached: asyncio.TimerHandle | None = None
+        self._abandoned = False
+        self._on_taken_over: Callable[[], None] | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        numbers = itertools.count(1)
+        self._archive = Archive(
+            self._start,
+            self.audio,
+            self.events,
+            folder,
+            transcripts if params.store_transcript else None,
+            recordings if params.store_audio else None,
+            lambda message: self.warn("storage_failed", message),
+        )
+        numbers = itertools.count(past.last_utterance + 1 if past else 1)
         self._recognitions = [
             Recognition(
                 self.audio,
@@ -89,21 +111,26 @@ class Session:
                 channel=channel,
                 numbers=numbers,
                 emit=self._emit,
-                on_provider=self._on_provider,
+                on_ready=self._on_ready,
+                on_switch=self._on_switch,
+                on_exhausted=self._on_exhausted,
                 on_finalized=self._on_finalized,
             )
             for channel in (range(params.format.channels) if params.multichannel else [None])
         ]
+        if past is not None:
+            for recognition in self._recognitions:
+                recognition.restore(past.channels.get(recognition.channel, SaidBefore()))
 
     # --- what a caller does -------------------------------------------------------------------
 
     def append(self, pcm: bytes) -> None:
         """Take audio in the session's format; dropped while paused and after ``stop``."""
+        self.received_bytes += len(pcm)
         if self.paused or self._stop.is_set():
             return
         self.audio.append(pcm)
-        if self._storing is None and self.params.store_transcript:
-            self._begin_storing()
+        self._archive.begin()
 
     def finalize(self, request_id: Any) -> None:
         """Ask for finals for all audio so far; ``Finalized`` with the same id will follow."""
@@ -148,48 +175,71 @@ class Session:
             self._stop.set()
             self.audio.end()
 
+    def attach(self, on_taken_over: Callable[[], None]) -> None:
+        """Claim the session for a connection; the one before, if still there, is told."""
+        if self._detached is not None:
+            self._detached.cancel()
+            self._detached = None
+        if self._on_taken_over is not None:
+            self._on_taken_over()
+        self._on_taken_over = on_taken_over
+
+    def detach(self) -> None:
+        """Say that the connection is gone: a resumable session waits for another, others stop."""
+        self._on_taken_over = None
+        if not self.params.resumable:
+            self.stop("client")
+        elif self._detached is None:
+            loop = asyncio.get_running_loop()
+            self._detached = loop.call_later(RESUME_WINDOW, self._abandon)
+
+    def release(self) -> None:
+        """Say that nobody will resume the session any more."""
+        self._release.set()
+
     # --- the life of the session ----------------------------------------------------------------
 
     async def run(self) -> None:
-        """Live until everything is settled, stored and said; runs as a task of the gateway."""
+        """Live until everything is settled, said and stored; runs as a task of the gateway."""
         try:
             complete = await self._recognise()
             self._move(State.DRAINING)
             await self._close(complete)
+            if self.params.resumable and not self._interrupted:
+                await self._linger()
+            await self._archive.settled()
+            await self._spool.remove(self._folder)
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
-            if self._storing is not None:
-                self._storing.cancel()
-                await asyncio.wait({self._storing})
-            for file in self._files:
-                await self._spool.run(file.close)
+            for timer in (*self._timers.values(), self._detached):
+                if timer is not None:
+                    timer.cancel()
+            await self._archive.cancel()
+            await self._spool.run(self._folder.close)
 
     async def _recognise(self) -> bool:
         """Return once the audio has ended and is settled, or never will be; whether it all is."""
         running: set[asyncio.Task[Any]] = {
-            asyncio.create_task(recognition.run()) for recognition in self._recognitions
+            asyncio.create_task(recognition.run(), name=f"recognise {self.id}")
+            for recognition in self._recognitions
         }
         stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
-        complete = True
         try:
             while running and not stopping.done():
                 waiting = running | {stopping}
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 running -= done
-                complete &= self._note_failures(done - {stopping})
-            # No provider is left; the audio is still recorded until the caller stops.
+                self._note_crashes(done - {stopping})
             await stopping
             progress, deadline = self._progress(), time.monotonic() + DRAIN_TIMEOUT
             while running:
                 done, running = await asyncio.wait(running, timeout=0.5)
-                complete &= self._note_failures(done)
+                self._note_crashes(done)
                 if (now := self._progress()) != progress:
                     progress, deadline = now, time.monotonic() + DRAIN_TIMEOUT
                 if running and time.monotonic() > deadline:
                     log.warning("drain_timed_out", session=self.id)
-                    return False
-            return complete
+                    break
+            return not any(recognition.unsettled for recognition in self._recognitions)
         finally:
             leftover = running | {stopping}
             for task in leftover:
@@ -199,45 +249,28 @@ class Session:
     def _progress(self) -> list[tuple[int, int]]:
         return [recognition.progress for recognition in self._recognitions]
 
-    def _note_failures(self, done: set[asyncio.Task[Any]]) -> bool:
-        complete = True
+    def _note_crashes(self, done: Iterable[asyncio.Task[Any]]) -> None:
         for task in done:
-            if (error := task.exception()) is not None:
-                complete = False
-                self._fail(error)
-        return complete
-
-    def _fail(self, error: BaseException) -> None:
-        """Tell the client, once, that no provider is left."""
-        if not isinstance(error, ProviderError):
-            log.error("recognition_failed", session=self.id, exc_info=error)
-        if self.failed:
-            return
-        self.failed = True
-        known = error if isinstance(error, ProviderError) else None
-        self.events.append(
-            entries.Error(
-                message=CLIENT_MESSAGE,
-                code=known.code if known else "internal",
-                retryable=True,
-                provider=self._chain[-1].name,
-                provider_code=(known and known.provider_code) or UNSET,
-                session_id=self.id,
-            )
-        )
+            error = task.exception()
+            if error is not None and not isinstance(error, ProviderError):
+                log.error("recognition_crashed", session=self.id, exc_info=error)
+                self._on_exhausted(ProviderProtocol("recognition failed"))
 
     async def _close(self, complete: bool) -> None:
-        """Put the recording away, store the outcome, say ``Stopped``, remove the spool."""
+        """Store the outcome and say ``Stopped``."""
         heard = self.audio.size > 0
         if self.audio.misaligned:
             self.warn("audio_misaligned", "The audio ended inside a sample; that piece is dropped.")
-        recorded = heard and self.params.store_audio and not self._discard and await self._record()
-        state: SessionState = "completed" if complete else "incomplete"
-        if self.failed and self._words == 0:
-            state = "failed"
-        stored = heard and await self._store(state, recorded)
-        self._move(State.DISCARDED if self._discard else State(state))
-        provider = self._provider
+        for recognition in self._recognitions:
+            if (gap := recognition.unsettled) is not None:
+                self.events.append(gap)
+        if self._discard:
+            await self._archive.discard(STORE_TIMEOUT)
+        elif heard:
+            self._archive.begin()
+            await self._archive.finish(self._end(complete), STORE_TIMEOUT)
+        stored, recorded = self._archive.transcript_stored, self._archive.audio_stored
+        self._move(State.DISCARDED if self._discard else State(self._outcome(complete)))
         self.events.append(
             entries.Stopped(
                 session_id=self.id,
@@ -246,7 +279,7 @@ class Session:
                 duration_s=round(self.audio.seconds, 3),
                 utterances=self._utterances,
                 words=self._words,
-                provider=provider.name if provider else None,
+                provider=self._provider.name if self._provider else None,
                 model=self.params.stream.model,
                 stored=entries.Stored(transcript=stored, audio=recorded),
                 links=entries.Links(
@@ -256,75 +289,51 @@ class Session:
                 usage=entries.Usage(audio_s=round(self.audio.seconds, 3)),
             )
         )
-        owed = self.params.store_transcript > stored or self.params.store_audio > recorded
-        if heard and owed and not self._discard:
-            log.error("session_left_in_spool", session=self.id)
-        else:
-            await self._spool.remove(self.id)
 
-    async def _record(self) -> bool:
+    def _outcome(self, complete: bool) -> SessionState:
+        if self._interrupted:
+            return "interrupted"
+        if complete:
+            return "incomplete" if self._abandoned else "completed"
+        return "incomplete" if self._words else "failed"
+
+    async def _linger(self) -> None:
+        """Leave the events where a client that lost its socket too early can still fetch them."""
         try:
-            await self.audio.finish()
-            await self._recordings.put(self.id, self._files[0].path)
-            return True
-        except (OSError, StoreError) as error:
-            log.error("recording_failed", session=self.id, error=str(error))
-            self.warn("storage_failed", "The recording could not be stored yet.")
-            return False
+            async with asyncio.timeout(RESUME_WINDOW):
+                await self._release.wait()
+        except TimeoutError:
+            return
 
-    def _begin_storing(self) -> None:
-        feeder = StoreFeeder(
-            self._transcripts,
-            self.events,
-            SessionStart(
-                id=self.id,
-                created_at=self._created_at,
-                protocol=self.params.protocol,
-                sample_rate=self.params.format.sample_rate,
-                channels=self.params.format.channels,
-                provider=self._provider.name if self._provider else None,
-                model=self.params.stream.model,
-                language=self.params.stream.language,
-                title=self.params.title,
-                client_ref=self.params.client_ref,
-                metadata=dict(self._metadata),
-            ),
-            lambda _: self.warn("storage_failed", "The transcript could not be stored yet."),
+    def _start(self) -> SessionStart:
+        params = self.params
+        return SessionStart(
+            id=self.id,
+            created_at=params.created_at,
+            protocol=params.protocol,
+            sample_rate=params.format.sample_rate,
+            channels=params.format.channels,
+            provider=self._provider.name if self._provider else None,
+            model=params.stream.model,
+            language=params.stream.language,
+            title=params.title,
+            client_ref=params.client_ref,
+            metadata=dict(self._metadata),
         )
-        self._marks = feeder.marks
-        self._storing = asyncio.create_task(feeder.run(self._ended), name=f"store {self.id}")
 
-    async def _store(self, state: SessionState, recorded: bool) -> bool:
-        if self._storing is None:
-            return False
-        if self._discard:
-            self._storing.cancel()
-            await asyncio.wait({self._storing})
-            try:
-                await self._transcripts.delete(self.id)
-            except StoreError as error:
-                log.error("discard_failed", session=self.id, error=str(error))
-            return False
-        self._ended.set_result(
-            SessionEnd(
-                state=state,
-                ended_at=time.time(),
-                duration=self.audio.seconds,
-                reason=self._reason,
-                recording=recorded,
-                provider=self._provider.name if self._provider else None,
-                model=self.params.stream.model,
-                language=self.params.stream.language,
-                metadata=self._metadata,
-                marks=self._marks,
-                usage={"audio_s": round(self.audio.seconds, 3)},
-            )
+    def _end(self, complete: bool) -> SessionEnd:
+        return SessionEnd(
+            state=self._outcome(complete),
+            ended_at=time.time(),
+            duration=self.audio.seconds,
+            reason=self._reason,
+            recording=False,
+            provider=self._provider.name if self._provider else None,
+            model=self.params.stream.model,
+            language=self.params.stream.language,
+            metadata=self._metadata,
+            usage={"audio_s": round(self.audio.seconds, 3)},
         )
-        done, _ = await asyncio.wait({self._storing}, timeout=STORE_TIMEOUT)
-        if done and (failure := self._storing.exception()) is not None:
-            log.error("storing_failed", session=self.id, exc_info=failure)
-            return False
-        return bool(done)
 
     # --- what recognition reports ---------------------------------------------------------------
 
@@ -336,21 +345,40 @@ class Session:
                 self._utterances += 1
             self.events.append(entry)
 
-    def _on_provider(self, provider: ConfiguredProvider, error: ProviderError | None) -> None:
-        before, self._provider = self._provider, provider
-        if error is not None:
-            state: entries.ProviderState = "reconnecting" if provider is before else "failed_over"
-            self.events.append(entries.Provider(state=state, provider=provider.name))
-            self._move(State.RECOVERING)
-        elif self.state is State.OPENING:
+    def _on_ready(self, provider: ConfiguredProvider) -> None:
+        self._provider = provider
+        self.failed = False
+        if self.state is State.OPENING:
             self._move(State.LISTENING)
             self._say_started(provider)
         elif self.state is State.RECOVERING:
             self._move(State.LISTENING)
             self.events.append(entries.Provider(state="ready", provider=provider.name))
 
+    def _on_switch(self, to: ConfiguredProvider, error: ProviderError) -> None:
+        state: entries.ProviderState = "reconnecting" if to is self._provider else "failed_over"
+        self.events.append(entries.Provider(state=state, provider=to.name))
+        self._move(State.RECOVERING)
+
+    def _on_exhausted(self, error: ProviderError) -> None:
+        """Tell the client, once, that no provider is left; the audio is still recorded."""
+        if self.failed:
+            return
+        self.failed = True
+        self.events.append(
+            entries.Error(
+                message=CLIENT_MESSAGE,
+                code=error.code,
+                retryable=True,
+                provider=self._chain[-1].name,
+                provider_code=error.provider_code or UNSET,
+                session_id=self.id,
+            )
+        )
+        self._move(State.RECOVERING)
+
     def _say_started(self, provider: ConfiguredProvider) -> None:
-        created = datetime.fromtimestamp(self._created_at, UTC).isoformat(timespec="milliseconds")
+        created = datetime.fromtimestamp(self.params.created_at, UTC)
         self.events.append(
             entries.Started(
                 session_id=self.id,
@@ -359,8 +387,10 @@ class Session:
                 language=self.params.stream.language,
                 sample_rate=self.params.format.sample_rate,
                 channels=self.params.format.channels,
-                created_at=created.replace("+00:00", "Z"),
+                created_at=created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 metadata=dict(self._metadata),
+                resume_token=self.resume_token or UNSET,
+                resume_window_s=RESUME_WINDOW if self.resume_token else UNSET,
             )
         )
         capabilities, stream = provider.provider.capabilities, self.params.stream
@@ -384,6 +414,11 @@ class Session:
         )
         request.waiting.clear()
         self._on_finalized(request)
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        self.stop("client")
+        self.release()
 
     def _move(self, to: State) -> None:
         if to is self.state:

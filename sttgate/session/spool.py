@@ -1,7 +1,9 @@
 """The spool: live sessions' logs on local disk, written by one thread for all of them.
 
-All state lives on the event loop; the thread only runs ``_write``. An append is a list operation,
-so a slow disk never holds up a session; what is not yet written is bounded by whoever appends.
+All state lives on the event loop; the thread only runs what ``run`` is given. An append is a list
+operation, so a slow disk never holds up a session; what is not yet written is bounded by whoever
+appends. A session's folder is locked while its process lives: what is found unlocked at start was
+left by a crash.
 """
 
 from __future__ import annotations
@@ -11,36 +13,44 @@ import contextlib
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed or taken over anyway
+    fcntl = None  # type: ignore[assignment]
+
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 FLUSH_INTERVAL = 0.2  # seconds; bounds what kill -9 can take
+AUDIO_FILE = "audio.wav"
+EVENTS_FILE = "events.jsonl"
+META_FILE = "session.json"
 _RETRY_INTERVAL = 1.0
-_MAX_IOVEC = 1024  # IOV_MAX of Linux and macOS
 
 
 class SpoolFile:
     """An append-only file. ``size`` counts bytes appended, ``written`` bytes the kernel has."""
 
-    def __init__(self, spool: Spool, path: Path) -> None:
+    def __init__(self, spool: Spool, path: Path, mode: str) -> None:
         self.path = path
-        self.size = 0
-        self.written = 0
         self.failing = False
+        self.closed = False
         self._spool = spool
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Unbuffered: the kernel has what was written, whatever becomes of this process.
+        self._file = open(path, mode, buffering=0, opener=_private)  # noqa: SIM115
+        self.size = self.written = self._file.seek(0, os.SEEK_END)
         self._pending: deque[bytes] = deque()
         self._writing: list[bytes] = []
         self._on_written: Callable[[], None] = lambda: None
         self._attempts: list[asyncio.Future[None]] = []
-        self.closed = False
 
     def on_written(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` on the loop after each attempt to write, whether it worked or not."""
@@ -52,14 +62,6 @@ class SpoolFile:
         self.size += len(data)
         self._spool.wants_write(self, now)
 
-    def read(self, start: int, size: int) -> bytes:
-        """Return up to ``size`` written bytes from ``start``; blocks, so call it in a thread."""
-        return os.pread(self._fd, min(size, self.written - start), start)
-
-    def overwrite(self, start: int, data: bytes) -> None:
-        """Replace bytes that are already written; blocks, so call it in a thread."""
-        os.pwrite(self._fd, data, start)
-
     async def flush(self) -> None:
         """Return once all that was appended so far is written; OSError if the disk refuses."""
         goal = self.size
@@ -69,26 +71,70 @@ class SpoolFile:
             self._spool.wants_write(self, now=True)
             await attempt
 
-    def close(self) -> None:
-        """Close the file, what is still pending is dropped; call it on the spool's thread."""
-        if not self.closed:
-            self.closed = True
-            os.close(self._fd)
-
-    def write(self, chunks: list[bytes]) -> tuple[int, OSError | None]:
-        """Write ``chunks`` after ``written``; called on the spool's thread, never twice at once."""
-        return (0, None) if self.closed else _write(self._fd, self.written, chunks)
-
     def unwritten(self) -> bytes:
         """Return what was appended and is not known to be written."""
         return b"".join((*self._writing, *self._pending))
 
-    def _take(self) -> list[bytes]:
+    # The rest blocks: call it on the spool's thread.
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to ``size`` written bytes from ``start``."""
+        self._file.seek(start)
+        data: bytes = self._file.read(max(0, min(size, self.written - start)))
+        return data
+
+    def overwrite(self, start: int, data: bytes) -> None:
+        """Replace bytes that are already written."""
+        self._file.seek(start)
+        self._file.write(data)
+
+    def write(self, chunks: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write ``chunks`` after ``written``; return how much made it, and what stopped the rest."""
+        if self.closed:
+            return 0, None
+        rest, done = memoryview(b"".join(chunks)), 0
+        try:
+            self._file.seek(self.written)
+            while done < len(rest):
+                done += self._file.write(rest[done:])
+        except OSError as error:
+            return done, error
+        return done, None
+
+    def truncate(self, size: int) -> None:
+        """Cut off what is after ``size``; only before anything was appended."""
+        self._file.truncate(size)
+        self.size = self.written = size
+
+    def lock(self) -> bool:
+        """Claim the file for this process until it is closed; False if another one has it."""
+        if fcntl is None:
+            return True
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def duplicate(self) -> int:
+        """Return a descriptor of its own for the same file."""
+        return os.dup(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; what is still pending is dropped."""
+        self.closed = True
+        self._file.close()
+
+    # What the spool does with it, on the loop.
+
+    def take(self) -> list[bytes]:
+        """Return what is to be written now."""
         self._writing = list(self._pending)
         self._pending.clear()
         return self._writing
 
-    def _finished(self, done: int, error: OSError | None) -> None:
+    def finished(self, done: int, error: OSError | None) -> None:
+        """Note how the attempt to write what ``take`` returned went."""
         self.written += done
         self.failing = error is not None
         if error is not None:
@@ -105,49 +151,108 @@ class SpoolFile:
         self._on_written()
 
 
-class Spool:
-    """The folder of live sessions and the thread that writes their files."""
+@dataclass(frozen=True, slots=True)
+class SpoolFolder:
+    """The folder of one session: its audio, its events, and what ``meta`` says of it."""
 
-    def __init__(self, path: Path) -> None:
+    path: Path
+    audio: SpoolFile
+    events: SpoolFile
+    meta: bytes
+
+    def close(self) -> None:
+        """Close the files and give up the lock; call it on the spool's thread."""
+        self.audio.close()
+        self.events.close()
+
+
+class Spool:
+    """The folder of live sessions and the thread that writes their files.
+
+    ``sync_interval``: seconds between two fdatasync of what was written, which bounds what a power
+    cut can take; 0 leaves that to the kernel (about 30 s).
+    """
+
+    def __init__(self, path: Path, sync_interval: float = 1.0) -> None:
         self.path = path
         self.error: OSError | None = None
         self._urgent: dict[SpoolFile, None] = {}
         self._lazy: dict[SpoolFile, None] = {}
+        self._unsynced: dict[SpoolFile, None] = {}
+        self._sync_interval = sync_interval
         self._wake = asyncio.Event()
+        self._closed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "sttgate-spool")
-        self._task: asyncio.Task[None] | None = None
+        self._sync_thread = ThreadPoolExecutor(1, "sttgate-sync")
+        self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
     async def open(self) -> None:
         """Create the folder and start writing; OSError when that is impossible."""
-        await self.run(lambda: self.path.mkdir(parents=True, exist_ok=True))
-        self._task = asyncio.create_task(self._write_loop(), name="spool")
+        await self.run(self._make_folder)
+        self._tasks.append(asyncio.create_task(self._write_loop(), name="spool"))
+        if self._sync_interval:
+            self._tasks.append(asyncio.create_task(self._sync_loop(), name="spool sync"))
 
     async def close(self) -> None:
-        """Write what is left and end the thread."""
+        """Write what is left and end the threads."""
         self._closing = True
         self._wake.set()
-        if self._task is not None:
-            await self._task
+        self._closed.set()
+        await asyncio.gather(*self._tasks)
         self._thread.shutdown()
+        self._sync_thread.shutdown()
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run a blocking ``job`` on the spool's thread, in line with the writes."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, job)
 
-    async def create(self, session_id: str, names: Iterable[str]) -> list[SpoolFile]:
-        """Make a session's folder with empty files of these names."""
-        folder = self.path / session_id
+    async def create(self, session_id: str, meta: bytes) -> SpoolFolder:
+        """Make the folder of a new session, locked."""
+        path = self.path / session_id
 
-        def make() -> list[SpoolFile]:
-            folder.mkdir(mode=0o700)
-            return [SpoolFile(self, folder / name) for name in names]
+        def make() -> SpoolFolder:
+            path.mkdir(mode=0o700)
+            events = SpoolFile(self, path / EVENTS_FILE, "xb+")
+            events.lock()
+            with open(path / META_FILE, "xb", opener=_private) as file:
+                file.write(meta)
+            return SpoolFolder(path, SpoolFile(self, path / AUDIO_FILE, "xb+"), events, meta)
 
         return await self.run(make)
 
-    async def remove(self, session_id: str) -> None:
+    async def left_behind(self) -> list[str]:
+        """Return the ids of sessions with a folder here, whoever they belong to."""
+        return await self.run(lambda: sorted(p.name for p in self.path.iterdir() if p.is_dir()))
+
+    async def claim(self, session_id: str) -> SpoolFolder | None:
+        """Take over a folder a dead process left; None if its process lives or there is nothing."""
+        path = self.path / session_id
+
+        def take_over() -> SpoolFolder | None:
+            try:
+                events = SpoolFile(self, path / EVENTS_FILE, "rb+")
+            except FileNotFoundError:
+                return None
+            if not events.lock():
+                events.close()
+                return None
+            try:
+                meta = (path / META_FILE).read_bytes()
+                return SpoolFolder(path, SpoolFile(self, path / AUDIO_FILE, "rb+"), events, meta)
+            except OSError:
+                events.close()
+                return None
+
+        return await self.run(take_over)
+
+    async def remove(self, folder: SpoolFolder) -> None:
         """Delete a session's folder."""
-        await self.run(lambda: shutil.rmtree(self.path / session_id, ignore_errors=True))
+        await self.run(lambda: shutil.rmtree(folder.path, ignore_errors=True))
+
+    def free_bytes(self) -> int:
+        """Return how much room the disk has."""
+        return shutil.disk_usage(self.path).free
 
     def wants_write(self, file: SpoolFile, now: bool) -> None:
         """Queue ``file`` for the next write."""
@@ -167,21 +272,18 @@ class Spool:
                     async with asyncio.timeout_at(due):
                         await self._wake.wait()
             self._wake.clear()
-            if self._urgent:
-                files = list(self._urgent)
-                self._urgent.clear()
-                await self._write(files)
+            await self._write(self._urgent)
             if loop.time() >= due or self._closing:
-                files = list(self._lazy)
-                self._lazy.clear()
-                await self._write(files)
+                await self._write(self._lazy)
                 failing = self.error is not None
                 if failing and self._closing:
                     return
                 due = loop.time() + (_RETRY_INTERVAL if failing else FLUSH_INTERVAL)
 
-    async def _write(self, files: list[SpoolFile]) -> None:
-        batch = [(file, chunks) for file in files if not file.closed and (chunks := file._take())]
+    async def _write(self, queue: dict[SpoolFile, None]) -> None:
+        files = list(queue)
+        queue.clear()
+        batch = [(file, chunks) for file in files if not file.closed and (chunks := file.take())]
         if not batch:
             return
         results = await self.run(lambda: [file.write(chunks) for file, chunks in batch])
@@ -192,25 +294,42 @@ class Spool:
             log.info("spool_write_recovered", path=str(self.path))
         self.error = errors[0] if errors else None
         for (file, _), (done, error) in zip(batch, results, strict=True):
-            file._finished(done, error)
+            file.finished(done, error)
             if error is not None and not file.closed:
                 self._lazy[file] = None
+            else:
+                self._unsynced[file] = None
+
+    async def _sync_loop(self) -> None:
+        """Sync in a thread of its own, since a disk that takes its time must not delay finals."""
+        loop = asyncio.get_running_loop()
+        while not self._closed.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._sync_interval):
+                    await self._closed.wait()
+            files = [file for file in self._unsynced if not file.closed]
+            self._unsynced.clear()
+            if files:
+                descriptors = await self.run(
+                    lambda files=files: [f.duplicate() for f in files if not f.closed]  # type: ignore[misc]
+                )
+                await loop.run_in_executor(self._sync_thread, _sync, descriptors)
+
+    def _make_folder(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.path, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(self.path))
 
 
-def _write(fd: int, offset: int, chunks: list[bytes]) -> tuple[int, OSError | None]:
-    """Write ``chunks`` at ``offset``; return how many bytes made it, and what stopped the rest."""
-    done = 0
-    try:
-        for first in range(0, len(chunks), _MAX_IOVEC):
-            part = chunks[first : first + _MAX_IOVEC]
-            size = sum(map(len, part))
-            wrote = os.pwritev(fd, part, offset + done)
-            done += wrote
-            while wrote < size:
-                rest = b"".join(part)[wrote:]
-                count = os.pwrite(fd, rest, offset + done)
-                wrote += count
-                done += count
-    except OSError as error:
-        return done, error
-    return done, None
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        try:
+            getattr(os, "fdatasync", os.fsync)(descriptor)
+        except OSError as error:
+            log.error("spool_sync_failed", error=error.strerror)
+        finally:
+            os.close(descriptor)

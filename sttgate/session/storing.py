@@ -1,9 +1,13 @@
-"""The store feeder: brings a session's finals to the transcript store, however long that takes."""
+"""The archive of a live session: brings it to the stores, however long that takes.
+
+An outage of a store delays storing and nothing else; what is not stored yet lies in the spool.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from msgspec import UnsetType
@@ -11,61 +15,201 @@ from msgspec import UnsetType
 from sttgate.errors import StoreError
 from sttgate.events import Word
 from sttgate.session import entries
+from sttgate.session.audio_log import AudioLog
 from sttgate.session.entries import AnyEntry
 from sttgate.session.event_log import EventLog
-from sttgate.stores import Mark, SessionEnd, SessionStart, TranscriptStore, Utterance
+from sttgate.session.spool import SpoolFolder
+from sttgate.stores import (
+    Gap,
+    Mark,
+    RecordingStore,
+    SessionEnd,
+    SessionStart,
+    TranscriptStore,
+    Utterance,
+)
 
 log = structlog.get_logger(__name__)
 
-_FIRST_RETRY = 0.1
+_FIRST_RETRY = 0.1  # seconds, doubled each time
 _MAX_RETRY = 10.0
+_RECORD_HEAD_START = 1.0  # seconds the recording may take before the transcript's end goes ahead
 
 
-class StoreFeeder:
-    """A reader of the event log. Stores each utterance as it grows, one row per utterance."""
+class Archive:
+    """Feeds a session's events to the transcript store, and its audio to the recording store."""
 
     def __init__(
         self,
-        store: TranscriptStore,
+        start: Callable[[], SessionStart],
+        audio: AudioLog,
         events: EventLog,
-        start: SessionStart,
-        on_outage: Callable[[StoreError], None],
+        folder: SpoolFolder,
+        transcripts: TranscriptStore | None,
+        recordings: RecordingStore | None,
+        on_outage: Callable[[str], None],
     ) -> None:
-        self.utterances = 0
-        self.marks: list[Mark] = []
+        self.transcript_stored = False
+        self.audio_stored = False
+        self._start = start
+        self._audio = audio
+        self._events = events
+        self._folder = folder
+        self._transcripts = transcripts
+        self._recordings = recordings
+        self._on_outage = on_outage
+        self._feeder: _Feeder | None = None
+        self._finishing: asyncio.Task[None] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to keep."""
+        return self._feeder is not None or self._transcripts is None
+
+    def begin(self) -> None:
+        """Start to store the transcript; called with the first audio."""
+        if self._transcripts is not None and self._feeder is None:
+            retry = _Retry(self._on_outage, "The transcript could not be stored yet.")
+            self._feeder = _Feeder(self._transcripts, self._events, self._start(), retry)
+
+    async def finish(self, end: SessionEnd, timeout: float) -> None:
+        """Store the recording and how the session ended; return after ``timeout`` at the latest.
+
+        What is owed then is stored by ``settled``.
+        """
+        self._finishing = asyncio.create_task(self._finish(end), name="archive")
+        await asyncio.wait({self._finishing}, timeout=timeout)
+
+    async def settled(self) -> None:
+        """Return when everything is stored, if that takes for ever."""
+        if self._finishing is not None:
+            await self._finishing
+
+    async def discard(self, timeout: float) -> None:
+        """Store nothing, and delete what was stored already; returns like ``finish``."""
+        if self._feeder is not None and self._transcripts is not None:
+            deleting = self._delete(self._feeder, self._transcripts)
+            self._finishing = asyncio.create_task(deleting, name="discard")
+            await asyncio.wait({self._finishing}, timeout=timeout)
+
+    async def _delete(self, feeder: _Feeder, transcripts: TranscriptStore) -> None:
+        await feeder.cancel()
+
+        async def delete() -> None:
+            await transcripts.delete(feeder.start.id)
+
+        await _Retry(self._on_outage, "The transcript could not be deleted yet.")(delete)
+
+    async def cancel(self) -> None:
+        """Stop storing; what is owed stays in the spool."""
+        if self._finishing is not None and not self._finishing.done():
+            self._finishing.cancel()
+            await asyncio.wait({self._finishing})
+        if self._feeder is not None:
+            await self._feeder.cancel()
+
+    async def _finish(self, end: SessionEnd) -> None:
+        recording = asyncio.create_task(self._record(), name="record")
+        try:
+            # The store's row says whether there is a recording, and usually that is known at once.
+            await asyncio.wait({recording}, timeout=_RECORD_HEAD_START)
+            if self._feeder is not None:
+                said = self.audio_stored
+                await self._feeder.finish(replace(end, recording=said))
+                self.transcript_stored = True
+                await recording
+                if self.audio_stored and not said:
+                    await self._feeder.store_end(replace(end, recording=True))
+            await recording
+        finally:
+            if not recording.done():
+                recording.cancel()
+                await asyncio.wait({recording})
+
+    async def _record(self) -> None:
+        recordings = self._recordings
+        if recordings is None:
+            return
+
+        async def put() -> None:
+            await self._audio.finish()
+            await recordings.put(self._folder.path.name, self._folder.audio.path)
+
+        await _Retry(self._on_outage, "The recording could not be stored yet.")(put)
+        self.audio_stored = True
+
+
+class _Retry:
+    """Repeats a call until it works; tells of an outage once."""
+
+    def __init__(self, on_outage: Callable[[str], None], message: str) -> None:
+        self._on_outage = on_outage
+        self._message = message
+        self._told = False
+
+    async def __call__(self, call: Callable[[], Awaitable[None]]) -> None:
+        delay = _FIRST_RETRY
+        while True:
+            try:
+                await call()
+                return
+            except Exception as error:  # a plugin's mistake must not lose a session either
+                known = isinstance(error, (StoreError, OSError))
+                if not self._told:
+                    log.error("store_failed", error=str(error), exc_info=None if known else error)
+                    self._told = True
+                    self._on_outage(self._message)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _MAX_RETRY)
+
+
+class _Feeder:
+    """A reader of the event log that stores each utterance as it grows, one row per utterance."""
+
+    def __init__(
+        self, store: TranscriptStore, events: EventLog, start: SessionStart, retry: _Retry
+    ) -> None:
+        self.start = start
         self._store = store
         self._events = events
-        self._start = start
-        self._on_outage = on_outage
+        self._retry = retry
+        self._marks: list[Mark] = []
+        self._gaps: list[Gap] = []
         self._open: dict[int, Utterance] = {}
         self._provider: str | None = None
         self._until: int | None = None
         self._more = asyncio.Event()
         self._reader = events.reader(0, self._more.set)
+        self._task = asyncio.create_task(self._run(), name="store")
 
-    async def run(self, end: Awaitable[SessionEnd]) -> None:
-        """Store the session until ``end`` says how it ended and all before is stored.
+    async def finish(self, end: SessionEnd) -> None:
+        """Store what was said up to now, then ``end``."""
+        self._until = self._events.last_seq
+        self._more.set()
+        await self._task
+        await self.store_end(end)
 
-        ``end`` must be awaited by nobody else; its value is stored last.
-        """
-        ending = asyncio.ensure_future(end)
-        ending.add_done_callback(lambda _: self._more.set())
+    async def store_end(self, end: SessionEnd) -> None:
+        """Store ``end``, with the marks and gaps of the log."""
+        complete = replace(end, marks=tuple(self._marks), gaps=tuple(self._gaps))
+        await self._retry(lambda: self._store.end(self.start.id, complete))
+
+    async def cancel(self) -> None:
+        """Stop; what was read is stored."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
         try:
-            await self._retry(lambda: self._store.begin(self._start))
-            while True:
+            await self._retry(lambda: self._store.begin(self.start))
+            while self._until is None or self._reader.after < self._until:
                 self._more.clear()
-                last_seq, ended = self._events.last_seq, ending.done()
                 batch = await self._reader.take()
                 for entry in batch:
                     await self._take(entry)
-                if ended and self._reader.after >= last_seq:
-                    break
                 if not batch:
                     await self._more.wait()
-            outcome = await ending
-            await self._retry(lambda: self._store.end(self._start.id, outcome))
         finally:
-            ending.cancel()
             self._reader.close()
 
     async def _take(self, entry: AnyEntry) -> None:
@@ -73,14 +217,16 @@ class StoreFeeder:
             case entries.Transcript(is_final=True):
                 utterance = self._grown(entry)
                 self._open[entry.utterance_id] = utterance
-                await self._retry(lambda: self._store.add_utterance(self._start.id, utterance))
+                await self._retry(lambda: self._store.add_utterance(self.start.id, utterance))
             case entries.UtteranceEnd():
                 self._open.pop(entry.utterance_id, None)
-                self.utterances += 1
             case entries.Started() | entries.Provider():
                 self._provider = entry.provider
             case entries.Marked():
-                self.marks.append(Mark(at=entry.t, label=entry.label))
+                self._marks.append(Mark(at=entry.t, label=entry.label))
+            case entries.Gap():
+                gap = Gap(start=entry.start, end=entry.end, channel=entry.channel)
+                self._gaps.append(gap)
 
     def _grown(self, final: entries.Transcript) -> Utterance:
         words = () if isinstance(final.words, UnsetType) else final.words
@@ -102,16 +248,3 @@ class StoreFeeder:
             words=(*before.words, *spoken) if before else spoken,
             complete=final.speech_final,
         )
-
-    async def _retry(self, call: Callable[[], Awaitable[None]]) -> None:
-        delay = _FIRST_RETRY
-        while True:
-            try:
-                await call()
-                return
-            except StoreError as error:
-                if delay == _FIRST_RETRY:
-                    log.warning("store_failed", session=self._start.id, error=str(error))
-                    self._on_outage(error)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, _MAX_RETRY)

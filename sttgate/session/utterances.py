@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sttgate import events
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry, UtteranceEndReason
 
 _TOLERANCE = 0.001  # seconds; vendors print times as 32-bit floats
+
+
+@dataclass(slots=True)
+class SaidBefore:
+    """What a channel's log says at the moment its session is taken up again.
+
+    ``open`` is the number of an utterance without an end, ``start`` its start.
+    """
+
+    settled: float = 0.0
+    open: int | None = None
+    start: float = 0.0
 
 
 class UtteranceBuilder:
@@ -26,6 +39,12 @@ class UtteranceBuilder:
         self._open = False
         self._start = 0.0
         self._offset = 0.0
+
+    def restore(self, said: SaidBefore) -> None:
+        """Go on after what was said before."""
+        self.settled = said.settled
+        if said.open is not None:
+            self._open, self._reserved, self._start = True, said.open, said.start
 
     def begin_stream(self, offset: float) -> None:
         """Say that the next events count their time from session time ``offset``."""

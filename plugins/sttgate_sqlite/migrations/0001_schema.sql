@@ -18,6 +18,7 @@ CREATE TABLE sessions (
     reason      TEXT,
     recording   INTEGER,
     marks       TEXT, -- JSON array of {"at", "label"}
+    gaps        TEXT, -- JSON array of {"start", "end", "channel"}
     usage       TEXT, -- JSON object of numbers
     utterances  INTEGER NOT NULL DEFAULT 0, -- kept by the triggers below, like words
     words       INTEGER NOT NULL DEFAULT 0

@@ -237,15 +237,19 @@ async def test_cancelling_frees_everything_at_once(server: FakeDeepgram, state: 
         await until(lambda: asyncio.all_tasks() <= tasks | {asyncio.current_task()})
 
 
-async def test_closing_the_generator_frees_everything(server: FakeDeepgram) -> None:
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_closing_the_generator_frees_everything(server: FakeDeepgram, deaf: bool) -> None:
     """A caller that stops in the middle and closes the generator leaves nothing behind."""
+    server.faults.deaf_after = 0.6 if deaf else 0
     async with opened(server.url) as provider:
         audio = ScriptedAudio()
         await audio.put(silence(0.3))
         await audio.put(silence(0.3))
         stream: AsyncGenerator[ProviderEvent, None] = provider.transcribe(audio, StreamParams())
         await anext(stream)
-        await stream.aclose()
+        async with asyncio.timeout(PATIENCE):
+            await stream.aclose()
+        server.wake()
         await until(lambda: server.open == 0)
 
 
