@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hmac import compare_digest
 
 import structlog
 
@@ -149,6 +150,15 @@ class Gateway:
         self._running[session.id] = task
         task.add_done_callback(lambda task: self._forget(session.id, task))
         return session
+
+    def find_resumable(self, session_id: str, token: str) -> Session | None:
+        """Return the live session with this id if the token is its own."""
+        session = self.sessions.get(session_id)
+        expected = session.resume_token if session is not None else None
+        # The same work for an unknown id as for a wrong token.
+        if compare_digest(token.encode(), (expected or "").encode()) and expected:
+            return session
+        return None
 
     async def drain(self, reason: StopReason, timeout: float = DRAIN_TIMEOUT) -> None:
         """Refuse new sessions, stop the running ones, return when all are stored.

@@ -260,6 +260,6 @@ def test_importing_finds_nothing() -> None:
         "import sys, sttgate.plugins; print([n for n in sys.modules if n.startswith('sttgate_')])"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"

@@ -103,7 +103,11 @@ class Failures:
             return ProviderTimeout(f"Deepgram at {self._host} stopped answering; it may come back.")
         if isinstance(closed, Garbled):
             return self.garbled()
-        said = self._quote(closed.reason)
+        how = "broke off the connection"
+        if closed.code != NO_CLOSE_FRAME:
+            said = self._quote(closed.reason).rstrip(".")
+            how = f"ended the stream too early with close code {closed.code}"
+            how += f" ({said})" if said else ""
         code = _vendor_code(closed.reason) or (complaint and self._quote(complaint))
         if code is None and closed.code != NO_CLOSE_FRAME:
             code = str(closed.code)
@@ -112,11 +116,7 @@ class Failures:
             kind = ProviderRejected
         elif code and code.startswith("NET-"):
             kind = ProviderTimeout
-        return kind(
-            f"Deepgram at {self._host} ended the stream too early with close code {closed.code}"
-            + (f": {said.rstrip('.')}." if said else "."),
-            provider_code=code,
-        )
+        return kind(f"Deepgram at {self._host} {how}.", provider_code=code)
 
     def unreachable(self, why: str) -> ProviderError:
         """Return the error for a connection that could not be made."""

@@ -196,7 +196,7 @@ class ConnectionOptions(Options):
     """Seconds to wait for the answer to Finalize, which Deepgram does not promise to send."""
 
     close_timeout: float = Field(default=5.0, gt=0, le=60)
-    """Seconds to wait after the audio has ended, anew with each final, for what is still to come."""
+    """Seconds to wait after the audio has ended, and after each result from then on, for the next."""
 
     keepalive_interval: float = Field(default=4.0, gt=0, le=8)
     """Seconds without audio after which to send KeepAlive; Deepgram hangs up after 10."""

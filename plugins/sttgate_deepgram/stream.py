@@ -191,6 +191,8 @@ class Stream:
         return []
 
     def _heard_results(self, results: Results) -> list[ProviderEvent]:
+        if self._closing is not None:
+            self._closing = self._loop.time() + self._options.close_timeout
         said = transcript(results, self._settled, self._heard)
         if not said.is_final:
             return [said] if self._interims else []
@@ -202,8 +204,6 @@ class Stream:
             events.append(said)
         self._settled = said.end
         self._skipped = False
-        if self._closing is not None:
-            self._closing = self._loop.time() + self._options.close_timeout
         if results.from_finalize and self._finalizes:
             self._finalizes.popleft()
             events.append(Finalized())

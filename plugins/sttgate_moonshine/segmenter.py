@@ -28,7 +28,7 @@ class Rules:
     """The pause that closes an utterance; None: no pause does."""
     part_pauses: tuple[tuple[int, int], ...] = tuple(
         (samples(length), samples(pause))
-        for length, pause in ((12.0, 0.1), (9.0, 0.2), (4.0, 0.3), (0.0, 0.8))
+        for length, pause in ((12.0, 0.15), (9.0, 0.2), (4.0, 0.3), (0.0, 0.8))
     )
     """Pairs, longest first: speech of this length is cut into parts at this pause. The longer it
     is, the more latency and work there is to win, and the better the words do without context."""
@@ -36,7 +36,7 @@ class Rules:
     """The pause after which it pays to decode on suspicion, so that the final is ready in time."""
     longest: int = samples(18.0)
     """No segment is longer: it is cut where the voice is weakest."""
-    cut_window: int = samples(4.0)
+    cut_window: int = samples(3.0)
     """How far back from its limit a segment may be cut."""
     begin_level: float = 0.5
     """A frame above this level can begin speech."""

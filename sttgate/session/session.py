@@ -91,6 +91,7 @@ class Session:
         self._release = asyncio.Event()
         self._detached: asyncio.TimerHandle | None = None
         self._abandoned = False
+        self._over = False
         self._on_taken_over: Callable[[], None] | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._archive = Archive(
@@ -187,6 +188,8 @@ class Session:
     def detach(self) -> None:
         """Say that the connection is gone: a resumable session waits for another, others stop."""
         self._on_taken_over = None
+        if self._over:
+            return
         if not self.params.resumable:
             self.stop("client")
         elif self._detached is None:
@@ -210,6 +213,7 @@ class Session:
             await self._archive.settled()
             await self._spool.remove(self._folder)
         finally:
+            self._over = True
             for timer in (*self._timers.values(), self._detached):
                 if timer is not None:
                     timer.cancel()

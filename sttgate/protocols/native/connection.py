@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 _WRITE_TIMEOUT = 5.0  # seconds a client may leave what it is sent unread; then it is cut off
 _CLOSE_TIMEOUT = 2.0
+_UNKNOWN_SESSION = 4404
+_TAKEN_OVER = 4409
 _MAX_REPLIES = 64  # a client that floods us with questions and reads no answer loses answers
 
 
@@ -49,8 +51,8 @@ class NativeConnection:
         self._words = False
         self._replies: deque[str] = deque()
         self._wake = asyncio.Event()
-        self._closing: asyncio.Future[WSCloseCode] = asyncio.get_running_loop().create_future()
-        self._close_when_idle = False
+        self._closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._close_with: int | None = None  # once no session is left and all is sent
 
     async def run(self) -> None:
         """Serve until the client or ``shut_down`` ends it; a session still live is stopped."""
@@ -60,8 +62,6 @@ class NativeConnection:
             over: set[asyncio.Future[Any]] = {reading, writing, self._closing}
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if self._session is not None:
-                self._session.stop("client")
             self._leave_session()
             for task in (reading, writing):
                 task.cancel()
@@ -75,7 +75,7 @@ class NativeConnection:
 
     def shut_down(self, reason: StopReason) -> None:
         """Stop the session, and close once everything that is owed has been sent."""
-        self._close_when_idle = True
+        self._close_with = WSCloseCode.GOING_AWAY
         if self._session is not None:
             self._session.stop(reason)
         self._wake.set()
@@ -121,25 +121,70 @@ class NativeConnection:
             self._session.stop("provider_error")
             self._leave_session()
         try:
-            start = requests.parse_start(message)
-            if start.protocol == 2:
+            if message.get("protocol") == 2:
                 self._protocol = 2
+            start = requests.parse_start(message)
+            if self._protocol == 2 and start.resume is not None:
+                self._resume(start, start.resume)
+                return
             params = start.session_params(self._next_id, self._protocol)
             session = await self._gateway.open_session(params)
         except RequestError as error:
-            if message.get("protocol") == 2:
-                self._protocol = 2
             self._reply_error(error)
             return
         self._next_id = str(uuid.uuid4())
-        self._session = session
-        self._words = start.words
-        self._reader = session.events.reader(0, self._wake.set)
+        self._enter_session(session, start, after=0)
         unknown = requests.unknown_fields(message)
         if unknown:
             session.warn("unknown_field", f"Ignored: {', '.join(unknown)}.")
         if start.provider_options:
             session.warn("unsupported_parameter", "Ignored: provider_options.")
+
+    def _resume(self, start: requests.Start, resume: requests.Resume) -> None:
+        """Take over a session whose socket was lost, and have its events since then sent again."""
+        session = self._gateway.find_resumable(resume.session_id, resume.token)
+        if session is None or resume.last_seq > session.events.last_seq:
+            message = "There is no such session to resume. Start a new one."
+            self._reply_error(RequestError(ErrorCode.SESSION_NOT_FOUND, message), fatal=True)
+            self._close_with = _UNKNOWN_SESSION
+            return
+        self._enter_session(session, start, after=resume.last_seq)
+        self._reply(
+            "resumed",
+            session_id=session.id,
+            received_bytes=session.received_bytes,
+            seq=session.events.last_seq,
+        )
+
+    def _enter_session(self, session: Session, start: requests.Start, *, after: int) -> None:
+        session.attach(self._taken_over)
+        self._session = session
+        self._words = start.words
+        self._reader = session.events.reader(after, self._wake.set)
+        if self._protocol == 2 and start.acks:
+            self._acknowledge(session, 1.0 if start.acks is True else start.acks, -1)
+
+    def _acknowledge(self, session: Session, interval: float, acknowledged: int) -> None:
+        """Say, now and each ``interval`` seconds, how much audio was received, if that is news."""
+        if session is not self._session:
+            return
+        if session.received_bytes != acknowledged:
+            self._reply(
+                "ack",
+                received_bytes=session.received_bytes,
+                received_s=round(session.audio.seconds, 3),
+                stored_s=round(session.audio.written_seconds, 3),
+            )
+        asyncio.get_running_loop().call_later(
+            interval, self._acknowledge, session, interval, session.received_bytes
+        )
+
+    def _taken_over(self) -> None:
+        """Let go of the session at once: another connection has resumed it."""
+        self._leave_session(detach=False)
+        message = "The session was resumed by another connection."
+        self._reply_error(RequestError(ErrorCode.SESSION_TAKEN, message), fatal=True)
+        self._close_with = _TAKEN_OVER
 
     def _stop(self, *, discard: bool) -> None:
         if self._session is not None:
@@ -200,12 +245,12 @@ class NativeConnection:
         if self._protocol == 2:
             self._reply_error(RequestError(code, message))
 
-    def _reply_error(self, error: RequestError) -> None:
+    def _reply_error(self, error: RequestError, *, fatal: bool = False) -> None:
         if self._protocol == 1:
             self._queue(render_base(entries.Error(message=str(error), code=error.code)))
             return
         retryable = error.code in (ErrorCode.SHUTDOWN, ErrorCode.STORAGE_FAILED, ErrorCode.CAPACITY)
-        self._reply("error", message=str(error), code=error.code, retryable=retryable, fatal=False)
+        self._reply("error", message=str(error), code=error.code, retryable=retryable, fatal=fatal)
 
     def _reply(self, event: str, **fields: Any) -> None:
         self._queue(render_message(event, **fields))
@@ -230,8 +275,8 @@ class NativeConnection:
                     self._leave_session()
                 if text is not None:
                     await self._send(text)
-            if self._close_when_idle and self._session is None and not self._replies:
-                self._closing.set_result(WSCloseCode.GOING_AWAY)
+            if self._close_with is not None and self._session is None and not self._replies:
+                self._closing.set_result(self._close_with)
                 return
             await self._wake.wait()
             self._wake.clear()
@@ -249,7 +294,7 @@ class NativeConnection:
             self._abort()
             raise ConnectionResetError from None
 
-    async def _close(self, code: WSCloseCode) -> None:
+    async def _close(self, code: int) -> None:
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._socket.close(code=code)
@@ -260,7 +305,11 @@ class NativeConnection:
         if self._transport is not None:
             self._transport.abort()
 
-    def _leave_session(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
+    def _leave_session(self, *, detach: bool = True) -> None:
+        """Follow the session no longer: without a socket it stops, or waits to be resumed."""
+        session, reader = self._session, self._reader
         self._session = self._reader = None
+        if reader is not None:
+            reader.close()
+        if session is not None and detach:
+            session.detach()

@@ -41,6 +41,14 @@ class Store(msgspec.Struct, frozen=True):
     audio: bool = True
 
 
+class Resume(msgspec.Struct, frozen=True):
+    """Which session to take up again, and the last ``seq`` that was seen of it."""
+
+    session_id: str
+    token: str
+    last_seq: Annotated[int, Meta(ge=0)] = 0
+
+
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of ``start``; every one is optional."""
 
@@ -68,7 +76,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     words: bool = False
     acks: bool | Annotated[float, Meta(gt=0, le=60)] = False
     resumable: bool = False
-    resume: Any = None
+    resume: Resume | None = None
 
     def session_params(self, session_id: str, protocol: int) -> SessionParams:
         """Return what the session core needs; RequestError for what this build cannot do."""
@@ -100,6 +108,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             metadata=self.metadata,
             store_transcript=store.transcript,
             store_audio=store.audio,
+            resumable=self.resumable and protocol == 2,
         )
 
 
