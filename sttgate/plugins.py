@@ -55,6 +55,13 @@ class Offer(NamedTuple, Generic[SpecT]):
     plugin: PluginInfo
 
 
+class Shadowed(NamedTuple):
+    """A file that was not loaded, and the installed plugin that counts instead."""
+
+    file: Path
+    plugin: PluginInfo
+
+
 class BrokenPlugin(PluginError):
     """A plugin, or a folder of plugins, that cannot be used.
 
@@ -87,13 +94,16 @@ class Plugins:
     """The plugins of one process and what they offer by name; build it with ``load``.
 
     ``disabled`` holds the plugins that were found and left alone, ``errors`` those that are broken:
-    they offer nothing. Each ``Plugins`` has its own copies of the modules in drop-in folders.
+    they offer nothing. ``shadowed`` are modules in folders that were passed over because a module of
+    the same name is installed, as in a checkout that was installed not as editable but as a copy.
+    Each ``Plugins`` has its own copies of the modules in drop-in folders.
     """
 
     dirs: tuple[Path, ...] = ()
     loaded: tuple[PluginInfo, ...] = ()
     disabled: tuple[PluginInfo, ...] = ()
     errors: tuple[BrokenPlugin, ...] = ()
+    shadowed: tuple[Shadowed, ...] = ()
     providers: Mapping[str, Offer[ProviderSpec]] = field(default_factory=dict)
     transcript_stores: Mapping[str, Offer[StoreSpec]] = field(default_factory=dict)
     recording_stores: Mapping[str, Offer[StoreSpec]] = field(default_factory=dict)
@@ -105,7 +115,9 @@ class Plugins:
         installed = list(_installed())
         for found in installed:
             loader.add(found)
+        modules = {found.module: found.info for found in installed}
         known = {found.info.file for found in installed if found.info.file}
+        shadowed = []
         for folder in dirs:
             try:
                 dropped = _dropped(folder, known)
@@ -114,12 +126,16 @@ class Plugins:
                 loader.errors.append(BrokenPlugin(None, folder, str(error), cure=cure))
                 continue
             for found in dropped:
-                loader.add(found)
+                if found.info.file and found.module in modules:
+                    shadowed.append(Shadowed(found.info.file, modules[found.module]))
+                else:
+                    loader.add(found)
         return cls(
             dirs=tuple(dirs),
             loaded=tuple(loader.loaded),
             disabled=tuple(loader.skipped),
             errors=tuple(loader.errors),
+            shadowed=tuple(shadowed),
             providers=MappingProxyType(loader.providers),
             transcript_stores=MappingProxyType(loader.transcript_stores),
             recording_stores=MappingProxyType(loader.recording_stores),
@@ -137,6 +153,7 @@ class Plugins:
 class _Found(NamedTuple):
     info: PluginInfo
     load: Callable[[], object]
+    module: str
 
 
 class _Loader:
@@ -278,7 +295,7 @@ def _installed() -> Iterator[_Found]:
             distribution=distribution,
             version=entry.dist.version if entry.dist else None,
         )
-        yield _Found(info, entry.load)
+        yield _Found(info, entry.load, entry.module.partition(".")[0])
 
 
 def _source(entry: EntryPoint) -> Path | None:
@@ -320,9 +337,8 @@ def _dropped(folder: Path, known: set[Path]) -> list[_Found]:
         if file in known or (package and any(package in other.parents for other in known)):
             continue
         known.add(file)
-        found.append(
-            _Found(PluginInfo(name=name, origin="folder", file=file), _Importer(file, package))
-        )
+        info = PluginInfo(name=name, origin="folder", file=file)
+        found.append(_Found(info, _Importer(file, package), name))
     return found
 
 

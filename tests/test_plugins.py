@@ -86,6 +86,16 @@ class TestInstalled:
         assert set(plugins.transcript_stores) >= {"sqlite"}
         assert set(plugins.recording_stores) >= {"files"}
 
+    def test_installed_copy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of an installed plugin and a copy of it in a folder, the installed one counts."""
+        site = write(tmp_path / "site", {"installed_seven.py": ACME})
+        install(monkeypatch, site, {"seven": "installed_seven"}, distribution="seven")
+        folder = drop(tmp_path, installed_seven=ACME, more=provider_plugin("more"))
+        plugins = Plugins.load([folder]).require()
+        assert plugins.providers["acme"].plugin.file == site / "installed_seven.py"
+        assert [file for file, _ in plugins.shadowed] == [folder / "installed_seven.py"]
+        assert "more" in plugins.providers
+
     def test_disabled_stays_off_in_its_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -142,6 +142,10 @@ class _Loading:
                 file = broken.file and Place(self._label(broken.file), broken.line, 1)
                 place = file or self.document.place(())
                 self.document.report(place, f"plugin {broken.info.name}", message)
+        for file, plugin in plugins.shadowed:
+            message = f"not loaded, as the {plugin} is installed; `pip install -e` uses this copy"
+            place = Place(self._label(file), 1, 1)
+            self.document.report(place, f"plugin {plugin.name}", message, warning=True)
         found = {plugin.name for plugin in plugins.disabled}
         for index, name in enumerate(disabled):
             if name not in found:

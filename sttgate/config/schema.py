@@ -155,6 +155,8 @@ def _with_references(schema: Schema) -> Schema:
 
 
 def _or_reference(option: Schema) -> Schema:
+    if "anyOf" in option:
+        return {**option, "anyOf": [*option["anyOf"], _REFERENCE]}
     if option.get("type") not in {"integer", "number", "boolean"} and "enum" not in option:
         return option
     about: Schema = {

@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from sttgate.audio import WAV_HEADER_BYTES, AudioFormat, wav_header
 from sttgate.session.spool import Spool, SpoolFile
+
+log = structlog.get_logger(__name__)
 
 TAIL_BYTES = 256 * 1024  # 8 s of 16 kHz mono kept in memory at most; older audio is read back
 UNWRITTEN_BYTES = 4 * 1024 * 1024  # two minutes; beyond it, who appends has to wait
@@ -40,6 +44,7 @@ class AudioLog:
         self._tail: deque[bytes] = deque()
         self._settled = 0
         self._carry = b""
+        self.lost = 0  # bytes that no disk took: the recording is silent there
         self._waiters: set[asyncio.Future[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
@@ -83,9 +88,12 @@ class AudioLog:
             return
         self._tail.append(pcm)
         self._file.append(pcm)
-        if self._file.size - self._file.written > UNWRITTEN_BYTES:
-            self._room.clear()
-            self._spool.wants_write(self._file, now=True)
+        if self._file.size - self._file.keeps_from > UNWRITTEN_BYTES:
+            if self._file.failing:
+                self._note_lost(self._file.shed(UNWRITTEN_BYTES))
+            else:
+                self._room.clear()
+                self._spool.wants_write(self._file, now=True)
         self._wake()
 
     async def room(self) -> None:
@@ -111,6 +119,10 @@ class AudioLog:
         """Return audio from ``position``, at most ``limit`` bytes; empty at the end of the log."""
         if position < self._tail_start:
             size = min(limit, self._tail_start - position)
+            on_disk = self._file.written - WAV_HEADER_BYTES - position
+            if on_disk <= 0:
+                return bytes(size)  # given up while the disk refused
+            size = min(size, on_disk)
             start = WAV_HEADER_BYTES + position
             return await self._spool.run(lambda: self._file.read(start, size))
         return b"".join(self._tail_from(position, limit))
@@ -150,12 +162,17 @@ class AudioLog:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def _note_lost(self, size: int) -> None:
+        if size and not self.lost:
+            log.error("audio_not_recorded", reason="the spool's disk refuses to write")
+        self.lost += size
+
     def _trim(self) -> None:
-        written = self._file.written - WAV_HEADER_BYTES
+        written = self._file.keeps_from - WAV_HEADER_BYTES
         keep_from = min(written, max(self._settled, self.size - TAIL_BYTES))
         while self._tail and self._tail_start + len(self._tail[0]) <= keep_from:
             self._tail_start += len(self._tail.popleft())
-        if not self._room.is_set() and self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
+        if self._file.failing or self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
             self._room.set()
 
     async def finish(self) -> None:

@@ -49,6 +49,7 @@ class SpoolFile:
         self.size = self.written = self._file.seek(0, os.SEEK_END)
         self._pending: deque[bytes] = deque()
         self._writing: list[bytes] = []
+        self._hole = 0  # bytes between what is written and what is pending
         self._on_written: Callable[[], None] = lambda: None
         self._attempts: list[asyncio.Future[None]] = []
 
@@ -71,6 +72,25 @@ class SpoolFile:
             self._spool.wants_write(self, now=True)
             await attempt
 
+    def shed(self, limit: int) -> int:
+        """Give up the oldest bytes while more than ``limit`` are pending; return how many.
+
+        They become a hole that reads as zeros, so that what follows keeps its place. For audio on a
+        disk that has refused for long: the words go on, the recording is silent there.
+        """
+        shed = 0
+        # What is being written right now lies before the hole, so wait for the outcome.
+        while not self._writing and self._pending and self.size - self.keeps_from > limit:
+            piece = self._pending.popleft()
+            self._hole += len(piece)
+            shed += len(piece)
+        return shed
+
+    @property
+    def keeps_from(self) -> int:
+        """The offset after which everything is written or pending, so after any hole."""
+        return self.written + self._hole
+
     def unwritten(self) -> bytes:
         """Return what was appended and is not known to be written."""
         return b"".join((*self._writing, *self._pending))
@@ -88,13 +108,13 @@ class SpoolFile:
         self._file.seek(start)
         self._file.write(data)
 
-    def write(self, chunks: Sequence[bytes]) -> tuple[int, OSError | None]:
-        """Write ``chunks`` after ``written``; return how much made it, and what stopped the rest."""
+    def write(self, chunks: Sequence[bytes], start: int) -> tuple[int, OSError | None]:
+        """Write ``chunks`` from ``start``; return how much made it, and what stopped the rest."""
         if self.closed:
             return 0, None
         rest, done = memoryview(b"".join(chunks)), 0
         try:
-            self._file.seek(self.written)
+            self._file.seek(start)
             while done < len(rest):
                 done += self._file.write(rest[done:])
         except OSError as error:
@@ -135,7 +155,8 @@ class SpoolFile:
 
     def finished(self, done: int, error: OSError | None) -> None:
         """Note how the attempt to write what ``take`` returned went."""
-        self.written += done
+        if done:
+            self.written, self._hole = self.keeps_from + done, 0
         self.failing = error is not None
         if error is not None:
             self._pending.appendleft(b"".join(self._writing)[done:])
@@ -286,7 +307,13 @@ class Spool:
         batch = [(file, chunks) for file in files if not file.closed and (chunks := file.take())]
         if not batch:
             return
-        results = await self.run(lambda: [file.write(chunks) for file, chunks in batch])
+        starts = [file.keeps_from for file, _ in batch]
+        results = await self.run(
+            lambda: [
+                file.write(chunks, start)
+                for (file, chunks), start in zip(batch, starts, strict=True)
+            ]
+        )
         errors = [error for _, error in results if error is not None]
         if errors and self.error is None:
             log.error("spool_write_failed", path=str(self.path), error=errors[0].strerror)

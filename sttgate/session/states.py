@@ -15,6 +15,7 @@ class State(StrEnum):
     DRAINING = "draining"
     COMPLETED = "completed"
     INCOMPLETE = "incomplete"
+    INTERRUPTED = "interrupted"
     FAILED = "failed"
     DISCARDED = "discarded"
 
@@ -23,7 +24,9 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.OPENING: frozenset({State.LISTENING, State.RECOVERING, State.DRAINING}),
     State.LISTENING: frozenset({State.RECOVERING, State.DRAINING}),
     State.RECOVERING: frozenset({State.LISTENING, State.DRAINING}),
-    State.DRAINING: frozenset({State.COMPLETED, State.INCOMPLETE, State.FAILED, State.DISCARDED}),
+    State.DRAINING: frozenset(
+        {State.COMPLETED, State.INCOMPLETE, State.INTERRUPTED, State.FAILED, State.DISCARDED}
+    ),
 }
 
 

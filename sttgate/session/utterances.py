@@ -115,14 +115,14 @@ class UtteranceBuilder:
             channel=self._channel,
             speaker=event.speaker,
             language=event.language,
-            confidence=event.confidence,
+            confidence=_confidence(event.confidence),
             speech_final=event.endpoint,
             words=[
                 entries.Word(
                     word=word.text,
                     start=_round(offset + word.start),
                     end=_round(offset + word.end),
-                    confidence=word.confidence,
+                    confidence=_confidence(word.confidence),
                     speaker=word.speaker,
                 )
                 for word in event.words
@@ -137,3 +137,7 @@ class UtteranceBuilder:
 
 def _round(seconds: float) -> float:
     return round(seconds, 3)
+
+
+def _confidence(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -156,6 +156,18 @@ class TestWhole:
         assert warning.warning
         assert str(warning).startswith("config.yaml:4:22 plugins.disabled[0]: there is no plugin")
 
+    def test_installed_copy(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That a module in the folder is not loaded, but an installed one like it, is a warning."""
+        site = write(tmp_path / "site", {"copied_plugin.py": provider_plugin("copied")})
+        install(monkeypatch, site, {"copied": "copied_plugin"}, distribution="copied")
+        write(home, {"plugins/copied_plugin.py": provider_plugin("copied")})
+        (warning,) = load(home, "providers: {acme: }").warnings
+        assert str(warning).startswith(
+            "plugins/copied_plugin.py:1:1 plugin copied: not loaded, as the"
+        )
+
 
 class TestShipped:
     """The configuration in the checkout, and none at all."""

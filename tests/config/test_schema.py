@@ -105,6 +105,7 @@ def test_options_by_use(schema: dict[str, Any]) -> None:
     options = definitions["provider.acme"]
     assert options["properties"]["use"] == {"const": "acme", "description": "Acme Speech"}
     assert options["additionalProperties"] is False
+    assert {"type": "string", "pattern": r"\$\{"} in options["properties"]["pause_ms"]["anyOf"]
     assert "acme" in providers["properties"]
     assert providers["additionalProperties"]["required"] == ["use"]
     assert definitions["recordings.blobs"]["required"] == ["bucket"]

@@ -1,0 +1,183 @@
+"""Engines for the tests of the native protocol: a plugin in a drop-in folder, like anyone's."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Literal
+
+from sttgate import (
+    AudioInput,
+    Capabilities,
+    Control,
+    Finalized,
+    Options,
+    Provider,
+    ProviderEvent,
+    ProviderSpec,
+    SpeechStarted,
+    StreamParams,
+    Transcript,
+    UtteranceEnd,
+    hookimpl,
+)
+
+Kind = Literal["interim", "final", "endpoint", "utterance_end", "speech_started"]
+
+
+class PuppetOptions(Options):
+    lines: tuple[tuple[float, Kind, str], ...] = ()
+    """What to say: seconds of audio after which, what it is, the text."""
+    hang: Literal["open", "begin", "finalize", "end"] | None = None
+    """Where to wait for ``release``."""
+
+
+class Puppet(Provider):
+    """Says what it is told, when it is told; ``reached`` is set where it hangs."""
+
+    capabilities = Capabilities(sample_rates=None)
+
+    def __init__(self, options: PuppetOptions) -> None:
+        self._options = options
+        self.reached = asyncio.Event()
+        self.release = asyncio.Event()
+        self.params: list[StreamParams] = []
+
+    async def open(self) -> None:
+        await self._hang("open")
+
+    async def transcribe(
+        self, audio: AudioInput, params: StreamParams
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        self.params.append(params)
+        await self._hang("begin")
+        lines = list(self._options.lines)
+        heard = settled = 0.0
+        async for item in audio:
+            if isinstance(item, Control):
+                await self._hang("finalize")
+                yield Finalized()
+                continue
+            heard += len(item) / 2 / params.sample_rate
+            while lines and lines[0][0] <= heard:
+                at, kind, text = lines.pop(0)
+                if kind == "utterance_end":
+                    yield UtteranceEnd(at=settled)
+                elif kind == "speech_started":
+                    yield SpeechStarted(at=at)
+                else:
+                    final = kind != "interim"
+                    endpoint = kind == "endpoint"
+                    yield Transcript(
+                        text=text, start=settled, end=at, is_final=final, endpoint=endpoint
+                    )
+                    settled = at if final else settled
+        await self._hang("end")
+        for _, _, text in lines:
+            yield Transcript(text=text, start=settled, end=heard, is_final=True)
+            settled = heard
+
+    async def _hang(self, where: str) -> None:
+        if self._options.hang == where:
+            self.reached.set()
+            await self.release.wait()
+
+
+class MeterOptions(Options):
+    rates: tuple[int, ...] = (16_000,)
+    """The sample rates it takes."""
+
+
+class Meter(Provider):
+    """Measures: how loud, how high, how long."""
+
+    def __init__(self, options: MeterOptions) -> None:
+        self.capabilities = Capabilities(sample_rates=options.rates)
+
+    async def transcribe(
+        self, audio: AudioInput, params: StreamParams
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        samples = array.array("h")
+        async for item in audio:
+            if isinstance(item, bytes):
+                samples.frombytes(item)
+        seconds = len(samples) / params.sample_rate
+        rising = sum(a < 0 <= b for a, b in zip(samples, samples[1:], strict=False))
+        text = f"{max(samples)} {rising / seconds:.0f} {params.sample_rate}"
+        yield Transcript(text=text, start=0.0, end=seconds, is_final=True, endpoint=True)
+
+
+class TorrentOptions(Options):
+    size: int = 65_536
+    """Characters of an interim."""
+    interims: int = 1
+    """How many for each chunk of audio."""
+
+
+class Torrent(Provider):
+    """Says far too much: interims without end, and a short final at the end."""
+
+    capabilities = Capabilities(sample_rates=None)
+
+    def __init__(self, options: TorrentOptions) -> None:
+        self._options = options
+        self.said = 0
+
+    async def transcribe(
+        self, audio: AudioInput, params: StreamParams
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        heard = 0.0
+        async for item in audio:
+            if isinstance(item, bytes):
+                heard += len(item) / 2 / params.sample_rate
+                for number in range(self._options.interims):
+                    text = f"{number:09}" + "x" * self._options.size
+                    yield Transcript(text=text, start=0.0, end=heard, is_final=False)
+                    self.said += len(text)
+                    await asyncio.sleep(0)
+        yield Transcript(text="the end", start=0.0, end=heard, is_final=True)
+
+
+class PipelineOptions(Options):
+    final_after: float = 0.1
+    """Seconds from a finalize to its final."""
+    answer_after: float = 0.1
+    """Seconds from there to ``Finalized``."""
+
+
+class Pipeline(Provider):
+    """Answers a finalize late and reads on meanwhile, as engines on a network do."""
+
+    capabilities = Capabilities(sample_rates=None)
+
+    def __init__(self, options: PipelineOptions) -> None:
+        self._options = options
+
+    async def transcribe(
+        self, audio: AudioInput, params: StreamParams
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        asked: asyncio.Queue[tuple[float, bool]] = asyncio.Queue()
+        clock = asyncio.get_running_loop().time
+
+        async def read() -> None:
+            samples = 0
+            async for item in audio:
+                if isinstance(item, bytes):
+                    samples += len(item) // 2
+                else:
+                    await asked.put((clock(), False))
+                    await asked.put((clock(), True))
+            await asked.put((samples / params.sample_rate, True))
+
+        heard = _Count(audio)
+        reading = asyncio.create_task(read())
+        try:
+            yield SpeechStarted(at=heard.seconds)
+        finally:
+            reading.cancel()
+
+
+@hookimpl
+def sttgate_providers() -> list[ProviderSpec]:
+    return []
