@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
 import signal
 from collections.abc import Callable
 from importlib.metadata import version
@@ -21,6 +23,7 @@ from sttgate.protocols.native import PATH, NativeEndpoint
 log = structlog.get_logger(__name__)
 
 GATEWAY = web.AppKey("gateway", Gateway)
+NATIVE = web.AppKey("native", NativeEndpoint)
 _KEEPALIVE = 15.0  # seconds; AppRunner's own default is an hour, an invitation to slow clients
 _SHUTDOWN = 30.0  # seconds for sessions to settle; aiohttp waits this long twice
 
@@ -29,7 +32,7 @@ def create_app(gateway: Gateway) -> web.Application:
     """Return an application that serves ``gateway``, and opens and closes it."""
     app = web.Application(middlewares=[check_origin], client_max_size=1024**2)
     app[GATEWAY] = gateway
-    native = NativeEndpoint(gateway)
+    native = app[NATIVE] = NativeEndpoint(gateway)
 
     async def open_and_close(app: web.Application):  # type: ignore[no-untyped-def]
         await gateway.open()
@@ -59,18 +62,20 @@ async def _index(request: web.Request) -> web.Response:
 async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; ``on_ready(gateway, url)`` is called once clients can connect.
 
+    The first signal drains: running sessions may finish. The second one settles them at once.
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
     gateway = Gateway.from_config(config)
+    app = create_app(gateway)
     runner = web.AppRunner(
-        create_app(gateway),
+        app,
         keepalive_timeout=_KEEPALIVE,
         shutdown_timeout=_SHUTDOWN,
         handler_cancellation=False,  # a client that leaves must not cut short the saving
         auto_decompress=False,  # a small body that unpacks to a large one would stall the loop
         access_log=None,  # aiohttp's prints the query, so tokens
     )
-    stop = asyncio.Event()
+    signals = Signals()
     try:
         await runner.setup()
         host, port = config.server.host, config.server.port
@@ -79,18 +84,65 @@ async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> Non
             await site.start()
         except OSError as error:
             raise StartupError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}; "
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}; "
                 "set another 'server.port' in the configuration or use --port"
             ) from error
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, stop.set)
+        signals.listen()
         gc.freeze()  # what start-up made lives as long as the process: no need to look at it again
         on_ready(gateway, f"http://{_address(runner)}")
-        await stop.wait()
+        await signals.wait(1)
+        log.info("draining", sessions=len(gateway.sessions))
+        gateway.ready = False
+        await signals.wait(2, timeout=config.server.lame_duck_s)
+        await site.stop()
+        app[NATIVE].say_goodbye(config.server.drain_timeout_s)
+        await _until_idle(gateway, signals, config.server.drain_timeout_s)
         log.info("stopping", sessions=len(gateway.sessions))
     finally:
         await runner.cleanup()
+
+
+async def _until_idle(gateway: Gateway, signals: Signals, timeout: float) -> None:
+    """Return when no session is live, after ``timeout`` seconds or at the second signal."""
+    gateway.draining = True
+    deadline = asyncio.get_running_loop().time() + timeout
+    while gateway.sessions and not signals.received(2):
+        if (left := deadline - asyncio.get_running_loop().time()) <= 0:
+            return
+        await signals.wait(2, timeout=min(left, 0.1))
+
+
+class Signals:
+    """Counts SIGTERM and SIGINT."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = asyncio.Event()
+
+    def listen(self) -> None:
+        """Start to count, instead of dying."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.add_signal_handler(signum, self._note)
+            except NotImplementedError:  # Windows
+                signal.signal(signum, lambda *_: loop.call_soon_threadsafe(self._note))
+
+    def received(self, count: int) -> bool:
+        """Whether at least ``count`` signals came."""
+        return self._count >= count
+
+    async def wait(self, count: int, timeout: float | None = None) -> None:
+        """Return once ``count`` signals came, or after ``timeout`` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._count < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _note(self) -> None:
+        self._count += 1
+        self._changed.set()
 
 
 def _address(runner: web.AppRunner) -> str:

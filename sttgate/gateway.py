@@ -48,6 +48,7 @@ class Gateway:
         transcripts: TranscriptStore,
         recordings: RecordingStore,
         spool: Spool,
+        min_free_bytes: int = 0,
     ) -> None:
         self.providers = providers
         self.chain = tuple(providers[name] for name in chain)
@@ -55,8 +56,10 @@ class Gateway:
         self.transcripts = transcripts
         self.recordings = recordings
         self.sessions: dict[str, Session] = {}
+        self.ready = True
         self.draining = False
-        self._spool = spool
+        self.spool = spool
+        self._min_free_bytes = min_free_bytes
         self._running: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
 
@@ -83,7 +86,8 @@ class Gateway:
             [skip for skip in skipped if skip.name in config.chain],
             config.transcripts.spec.factory(config.transcripts.options),
             config.recordings.spec.factory(config.recordings.options),
-            Spool(config.spool.path),
+            Spool(config.spool.path, config.spool.sync_interval_s),
+            config.spool.min_free_mb * 1024**2,
         )
 
     async def open(self) -> None:
@@ -92,11 +96,11 @@ class Gateway:
         Raises StoreError or StartupError that says what to do; nothing is left open then.
         """
         try:
-            await self._spool.open()
+            await self.spool.open()
         except OSError as error:
-            await self._spool.close()
+            await self.spool.close()
             raise StartupError(
-                f"the spool folder {self._spool.path} cannot be used: {error.strerror}; "
+                f"the spool folder {self.spool.path} cannot be used: {error.strerror}; "
                 "make it writable or set another 'spool.path' in the configuration"
             ) from error
         try:
@@ -107,7 +111,7 @@ class Gateway:
                 await self.transcripts.close()
                 raise
         except BaseException:
-            await self._spool.close()
+            await self.spool.close()
             raise
         for provider in self.chain:
             provider.open_in_background()
@@ -121,7 +125,7 @@ class Gateway:
         await self.drain("shutdown")
         for provider in self.providers.values():
             await provider.close()
-        await self._spool.close()
+        await self.spool.close()
         await self.recordings.close()
         await self.transcripts.close()
 
@@ -131,7 +135,11 @@ class Gateway:
             raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
         chain = self._chain_for(params)
         try:
-            folder = await self._spool.create(params.id, dump_params(params))
+            # Refuse new sessions while there is still room for the running ones.
+            if await self.spool.free_bytes() < self._min_free_bytes:
+                log.error("spool_full", path=str(self.spool.path))
+                raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
+            folder = await self.spool.create(params.id, dump_params(params))
         except OSError as error:
             log.error("spool_create_failed", error=os.strerror(error.errno or 0))
             raise RequestError(
@@ -143,7 +151,7 @@ class Gateway:
         self, params: SessionParams, chain: Chain, folder: SpoolFolder, past: Past | None = None
     ) -> Session:
         session = Session(
-            params, chain, self._spool, folder, self.transcripts, self.recordings, past
+            params, chain, self.spool, folder, self.transcripts, self.recordings, past
         )
         self.sessions[session.id] = session
         task = asyncio.create_task(session.run(), name=f"session {session.id}")
@@ -181,10 +189,10 @@ class Gateway:
 
     async def _recover(self) -> None:
         """Bring what a crash left in the spool to its end, one session after the other."""
-        for session_id in await self._spool.left_behind():
+        for session_id in await self.spool.left_behind():
             if session_id in self.sessions:
                 continue
-            found = await reopen(self._spool, session_id)
+            found = await reopen(self.spool, session_id)
             if found is None:
                 continue
             params, folder, past = found

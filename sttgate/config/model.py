@@ -40,6 +40,10 @@ class ServerConfig(Options):
     """The address to listen on; 0.0.0.0 for every one this machine has."""
     port: int = Field(8000, ge=0, le=65535)
     """The port to listen on; 0 for any that is free."""
+    lame_duck_s: float = Field(0.0, ge=0, le=3600)
+    """Seconds to go on as before after SIGTERM, while `/readyz` already says 503."""
+    drain_timeout_s: float = Field(25.0, ge=0, le=86400)
+    """Seconds running sessions then have to finish by themselves."""
 
 
 class SpoolConfig(Options):
@@ -47,6 +51,10 @@ class SpoolConfig(Options):
 
     path: Path = Path("data/spool")
     """A folder on a local disk."""
+    min_free_mb: int = Field(100, ge=0)
+    """New sessions are refused while the disk has less room than this, in MiB."""
+    sync_interval_s: float = Field(1.0, ge=0, le=3600)
+    """Seconds of audio and words a power cut can take at most; 0 leaves that to the system."""
 
 
 class PluginsConfig(Options):

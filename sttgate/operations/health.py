@@ -26,7 +26,7 @@ class Health:
 
     async def ready(self, request: web.Request) -> web.Response:
         """Tell the state of providers and stores; 503 while draining or when a store fails."""
-        stores = {}
+        stores = {"spool": "ok"}
         for name, store in (
             ("transcripts", self._gateway.transcripts),
             ("recordings", self._gateway.recordings),
@@ -36,11 +36,15 @@ class Health:
                 stores[name] = "ok"
             except StoreError:
                 stores[name] = "failing"
-        ready = not self._gateway.draining and set(stores.values()) == {"ok"}
+        if self._gateway.spool.error is not None:
+            stores["spool"] = "failing"
+        ready = (
+            self._gateway.ready and not self._gateway.draining and set(stores.values()) == {"ok"}
+        )
         providers = {p.name: "ready" if p.is_open else "not ready" for p in self._gateway.chain}
         body = {
             "status": "ok" if ready else "unavailable",
-            "draining": self._gateway.draining,
+            "draining": self._gateway.draining or not self._gateway.ready,
             "providers": providers,
             "stores": stores,
             "sessions": len(self._gateway.sessions),

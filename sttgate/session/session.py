@@ -336,7 +336,10 @@ class Session:
             model=self.params.stream.model,
             language=self.params.stream.language,
             metadata=self._metadata,
-            usage={"audio_s": round(self.audio.seconds, 3)},
+            usage={
+                "audio_s": round(self.audio.seconds, 3),
+                "unrecorded_s": round(self.params.format.seconds(self.audio.lost), 3),
+            },
         )
 
     # --- what recognition reports ---------------------------------------------------------------

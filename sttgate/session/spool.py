@@ -271,9 +271,9 @@ class Spool:
         """Delete a session's folder."""
         await self.run(lambda: shutil.rmtree(folder.path, ignore_errors=True))
 
-    def free_bytes(self) -> int:
-        """Return how much room the disk has."""
-        return shutil.disk_usage(self.path).free
+    async def free_bytes(self) -> int:
+        """Return how much room the disk has; OSError when the folder is gone."""
+        return await self.run(lambda: shutil.disk_usage(self.path).free)
 
     def wants_write(self, file: SpoolFile, now: bool) -> None:
         """Queue ``file`` for the next write."""

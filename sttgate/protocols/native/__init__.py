@@ -55,6 +55,11 @@ class NativeEndpoint:
             self._connections.discard(connection)
         return response
 
+    def say_goodbye(self, deadline: float) -> None:
+        """Ask the clients that know the event to finish within ``deadline`` seconds."""
+        for connection in self._connections:
+            connection.say_goodbye(deadline)
+
     def shut_down(self) -> None:
         """Have every connection finish its session and close."""
         for connection in self._connections:

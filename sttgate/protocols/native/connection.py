@@ -73,6 +73,14 @@ class NativeConnection:
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("native_connection_failed", exc_info=error)
 
+    def say_goodbye(self, deadline: float) -> None:
+        """Tell a client of protocol 2 that the gateway goes away in ``deadline`` seconds."""
+        if self._protocol == 2:
+            self._reply("goaway", deadline_s=deadline)
+        if self._session is None:
+            self._close_with = WSCloseCode.GOING_AWAY
+            self._wake.set()
+
     def shut_down(self, reason: StopReason) -> None:
         """Stop the session, and close once everything that is owed has been sent."""
         self._close_with = WSCloseCode.GOING_AWAY

@@ -147,7 +147,7 @@ class PipelineOptions(Options):
 
 
 class Pipeline(Provider):
-    """Answers a finalize late and reads on meanwhile, as engines on a network do."""
+    """Answers a finalize late and reads on meanwhile, as engines behind a network do."""
 
     capabilities = Capabilities(sample_rates=None)
 
@@ -157,8 +157,7 @@ class Pipeline(Provider):
     async def transcribe(
         self, audio: AudioInput, params: StreamParams
     ) -> AsyncGenerator[ProviderEvent, None]:
-        asked: asyncio.Queue[tuple[float, bool]] = asyncio.Queue()
-        clock = asyncio.get_running_loop().time
+        asked: asyncio.Queue[tuple[float, bool]] = asyncio.Queue()  # seconds heard, whether all
 
         async def read() -> None:
             samples = 0
@@ -166,18 +165,32 @@ class Pipeline(Provider):
                 if isinstance(item, bytes):
                     samples += len(item) // 2
                 else:
-                    await asked.put((clock(), False))
-                    await asked.put((clock(), True))
-            await asked.put((samples / params.sample_rate, True))
+                    asked.put_nowait((samples / params.sample_rate, False))
+            asked.put_nowait((samples / params.sample_rate, True))
 
-        heard = _Count(audio)
         reading = asyncio.create_task(read())
+        settled, over = 0.0, False
         try:
-            yield SpeechStarted(at=heard.seconds)
+            while not over:
+                heard, over = await asked.get()
+                await asyncio.sleep(self._options.final_after)
+                if heard > settled:
+                    text = f"from {settled:g} to {heard:g}"
+                    yield Transcript(text=text, start=settled, end=heard, is_final=True)
+                    settled = heard
+                if not over:
+                    await asyncio.sleep(self._options.answer_after)
+                    yield Finalized()
         finally:
             reading.cancel()
+            await asyncio.wait({reading})
 
 
 @hookimpl
 def sttgate_providers() -> list[ProviderSpec]:
-    return []
+    return [
+        ProviderSpec(name="puppet", factory=Puppet, options=PuppetOptions),
+        ProviderSpec(name="meter", factory=Meter, options=MeterOptions),
+        ProviderSpec(name="torrent", factory=Torrent, options=TorrentOptions),
+        ProviderSpec(name="pipeline", factory=Pipeline, options=PipelineOptions),
+    ]

@@ -1,0 +1,30 @@
+"""A server for every functional test that asks for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_aiohttp.plugin import AiohttpClient
+
+from sttgate.app import create_app
+from sttgate.gateway import Gateway
+from tests.functional.native import ENGINES, Serve, Server
+from tests.gateways import build_config
+
+
+@pytest.fixture
+def serve(tmp_path: Path, aiohttp_client: AiohttpClient) -> Serve:
+    """Return a function that serves a configuration given like to ``build_config``."""
+
+    async def serve(provider: str = "echo", /, **options: object) -> Server:
+        config = build_config(
+            tmp_path,
+            providers={provider: options},
+            chain=[provider],
+            plugins={"dirs": [str(ENGINES)]},
+        )
+        gateway = Gateway.from_config(config)
+        return Server(gateway, await aiohttp_client(create_app(gateway)))
+
+    return serve

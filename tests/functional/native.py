@@ -1,0 +1,117 @@
+"""A server with the native protocol for tests, and clients that look at every byte of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiohttp.test_utils import TestClient
+
+from sttgate.gateway import Gateway
+from sttgate.protocols.native import PATH
+from tests.gateways import receive_until
+
+ENGINES = Path(__file__).parent / "engines"
+FRAME = 3200  # bytes: 0.1 s of 16 kHz mono
+START = '{"event":"start"}'
+STOP = '{"event":"stop"}'
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs, and a client for it."""
+
+    gateway: Gateway
+    client: TestClient[Any, Any]
+
+    def connect(self, query: str = "", **options: Any) -> Any:
+        """Return a WebSocket to be entered; ``query`` is such as ``?protocol=2``."""
+        return self.client.ws_connect(f"{PATH}{query}", **options)
+
+    def engine(self, name: str) -> Any:
+        """Return the engine of the configured provider ``name``."""
+        return self.gateway.providers[name].provider
+
+    async def stored(self, session_id: str) -> Message | None:
+        """Return what the API shows of a session, or None."""
+        async with self.client.get(f"/api/v1/sessions/{session_id}") as response:
+            assert response.status in (200, 404)
+            return await response.json() if response.status == 200 else None
+
+    async def recording(self, session_id: str) -> bytes | None:
+        """Return the recorded PCM of a session, without the header, or None."""
+        async with self.client.get(f"/api/v1/sessions/{session_id}/audio") as response:
+            assert response.status in (200, 404)
+            return (await response.read())[44:] if response.status == 200 else None
+
+    async def settled(self, timeout: float = 15.0) -> None:
+        """Return once no session is left."""
+        await until(lambda: not self.gateway.sessions, timeout)
+
+
+Serve = Callable[..., Awaitable[Server]]
+
+
+async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
+    """Return once ``condition`` holds."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def receive_text(socket: ClientWebSocketResponse, timeout: float = 10.0) -> str:
+    """Return the next text frame as it came."""
+    message = await socket.receive(timeout=timeout)
+    assert message.type is WSMsgType.TEXT, message
+    text: str = message.data
+    return text
+
+
+async def receive_frames(socket: ClientWebSocketResponse, event: str = "stopped") -> list[str]:
+    """Return the text frames, as they came, up to and including the first ``event``."""
+    frames: list[str] = []
+    while not frames or json.loads(frames[-1])["event"] != event:
+        frames.append(await receive_text(socket))
+    return frames
+
+
+async def send(socket: ClientWebSocketResponse, event: str, **fields: object) -> None:
+    """Send an event."""
+    await socket.send_str(json.dumps({"event": event} | fields))
+
+
+async def send_audio(socket: ClientWebSocketResponse, pcm: bytes, size: int = FRAME) -> None:
+    """Send ``pcm`` in frames of ``size`` bytes."""
+    for at in range(0, len(pcm), size):
+        await socket.send_bytes(pcm[at : at + size])
+
+
+async def start(socket: ClientWebSocketResponse, **fields: object) -> list[Message]:
+    """Start a session of protocol 2; return what comes up to and including ``started``."""
+    await send(socket, "start", **fields)
+    return await receive_until(socket, "started")
+
+
+async def stop(socket: ClientWebSocketResponse, **fields: object) -> list[Message]:
+    """Stop a session; return what comes up to and including ``stopped``."""
+    await send(socket, "stop", **fields)
+    return await receive_until(socket, "stopped")
+
+
+@asynccontextmanager
+async def conversation(
+    server: Server, pcm: bytes = b"", **fields: object
+) -> AsyncIterator[list[Message]]:
+    """Have a whole session of protocol 2 and yield all its messages."""
+    async with server.connect("?protocol=2") as socket:
+        messages = await start(socket, **fields)
+        await send_audio(socket, pcm)
+        yield messages + await stop(socket)
