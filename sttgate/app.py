@@ -105,6 +105,8 @@ async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> Non
 async def _until_idle(gateway: Gateway, signals: Signals, timeout: float) -> None:
     """Return when no session is live, after ``timeout`` seconds or at the second signal."""
     gateway.draining = True
+    for session in gateway.sessions.values():
+        session.release()
     deadline = asyncio.get_running_loop().time() + timeout
     while gateway.sessions and not signals.received(2):
         if (left := deadline - asyncio.get_running_loop().time()) <= 0:

@@ -16,10 +16,11 @@ from msgspec import UNSET
 
 from sttgate.errors import ProviderError, ProviderProtocol
 from sttgate.session import entries
-from sttgate.session.audio_log import AudioLog, FinalizeRequest
+from sttgate.session.audio_log import AudioLog
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import AnyEntry, StopReason
 from sttgate.session.event_log import EventLog
+from sttgate.session.finalizing import Finalizing
 from sttgate.session.params import SessionParams
 from sttgate.session.recognition import Recognition
 from sttgate.session.spool import Spool, SpoolFolder
@@ -37,7 +38,6 @@ from sttgate.stores import (
 
 log = structlog.get_logger(__name__)
 
-FINALIZE_TIMEOUT = 5.0  # seconds; then `finalized` comes with a warning
 DRAIN_TIMEOUT = 10.0  # seconds without progress after the audio ended
 STORE_TIMEOUT = 5.0  # seconds `stopped` waits for a store that is out
 RESUME_WINDOW = 30.0  # seconds a resumable session outlives its socket
@@ -93,7 +93,7 @@ class Session:
         self._abandoned = False
         self._over = False
         self._on_taken_over: Callable[[], None] | None = None
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._finalizing = Finalizing(self.audio, self._emit)
         self._archive = Archive(
             self._start,
             self.audio,
@@ -115,7 +115,7 @@ class Session:
                 on_ready=self._on_ready,
                 on_switch=self._on_switch,
                 on_exhausted=self._on_exhausted,
-                on_finalized=self._on_finalized,
+                on_finalized=self._finalizing.answered,
             )
             for channel in (range(params.format.channels) if params.multichannel else [None])
         ]
@@ -135,16 +135,8 @@ class Session:
 
     def finalize(self, request_id: Any) -> None:
         """Ask for finals for all audio so far; ``Finalized`` with the same id will follow."""
-        if self._stop.is_set():
-            return
-        request = FinalizeRequest(
-            self.audio.size, request_id, {recognition.channel for recognition in self._recognitions}
-        )
-        loop = asyncio.get_running_loop()
-        self._timers[id(request)] = loop.call_later(
-            FINALIZE_TIMEOUT, self._finalize_timed_out, request
-        )
-        self.audio.finalize(request)
+        if not self._stop.is_set():
+            self._finalizing.request(request_id, [r.channel for r in self._recognitions])
 
     def pause(self) -> None:
         """Drop audio from here on; the provider stays connected."""
@@ -214,9 +206,9 @@ class Session:
             await self._spool.remove(self._folder)
         finally:
             self._over = True
-            for timer in (*self._timers.values(), self._detached):
-                if timer is not None:
-                    timer.cancel()
+            self._finalizing.cancel()
+            if self._detached is not None:
+                self._detached.cancel()
             await self._archive.cancel()
             await self._spool.run(self._folder.close)
 
@@ -405,22 +397,6 @@ class Session:
             if getattr(stream, feature) and not getattr(capabilities, feature):
                 message = f"The provider {provider.name} does not support {feature}."
                 self.warn("unsupported_parameter", message)
-
-    def _on_finalized(self, request: FinalizeRequest) -> None:
-        if request.waiting:
-            return
-        if (timer := self._timers.pop(id(request), None)) is not None:
-            timer.cancel()
-        self.audio.finalizes.remove(request)
-        at = round(self.params.format.seconds(request.position), 3)
-        self.events.append(entries.Finalized(id=request.id, t=at))
-
-    def _finalize_timed_out(self, request: FinalizeRequest) -> None:
-        self.warn(
-            "finalize_timeout", "The provider did not settle in time; more finals may follow."
-        )
-        request.waiting.clear()
-        self._on_finalized(request)
 
     def _abandon(self) -> None:
         self._abandoned = True

@@ -234,11 +234,16 @@ class Spool:
 
         def make() -> SpoolFolder:
             path.mkdir(mode=0o700)
-            events = SpoolFile(self, path / EVENTS_FILE, "xb+")
-            events.lock()
-            with open(path / META_FILE, "xb", opener=_private) as file:
-                file.write(meta)
-            return SpoolFolder(path, SpoolFile(self, path / AUDIO_FILE, "xb+"), events, meta)
+            with contextlib.ExitStack() as undo:
+                undo.callback(shutil.rmtree, path, ignore_errors=True)
+                events = SpoolFile(self, path / EVENTS_FILE, "xb+")
+                undo.callback(events.close)
+                events.lock()
+                with open(path / META_FILE, "xb", opener=_private) as file:
+                    file.write(meta)
+                folder = SpoolFolder(path, SpoolFile(self, path / AUDIO_FILE, "xb+"), events, meta)
+                undo.pop_all()
+            return folder
 
         return await self.run(make)
 

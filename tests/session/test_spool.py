@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import resource
@@ -196,11 +197,14 @@ async def test_syncing_goes_on_beside_the_writes(tmp_path: Path) -> None:
 # --- a disk that refuses --------------------------------------------------------------------------
 
 
+_LIMIT = 1 << 20
+
+
 @contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Let the kernel cut short and then refuse what goes beyond ``size``, as a full disk does."""
+def file_size_limit() -> Iterator[None]:
+    """Let the kernel cut short and then refuse what goes beyond a size, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT, hard))
     try:
         yield
     finally:
@@ -209,21 +213,23 @@ def file_size_limit(size: int) -> Iterator[None]:
 
 async def test_a_write_cut_short_is_finished_later(tmp_path: Path) -> None:
     """When the kernel takes half of a write, the other half follows in its place once it can."""
-    data = bytes(range(256)) * 20
+    data = os.urandom(2 * _LIMIT)
+    first, second = _LIMIT - 400, _LIMIT + 1000
     async with open_folder(tmp_path) as (spool, folder):
-        with file_size_limit(1000):
-            folder.audio.append(data[:600])
+        with file_size_limit():
+            folder.audio.append(data[:first])
             await folder.audio.flush()
-            folder.audio.append(data[600:2000])
+            folder.audio.append(data[first:second])
             with pytest.raises(OSError, match="too large") as caught:
                 await folder.audio.flush()
             assert caught.value.errno == errno.EFBIG
-            assert (folder.audio.written, folder.audio.failing) == (1000, True)
+            assert (folder.audio.written, folder.audio.failing) == (_LIMIT, True)
             assert spool.error is not None
-            folder.audio.append(data[2000:])
-        assert folder.audio.unwritten() == data[1000:]
+            folder.audio.append(data[second:])
+        assert folder.audio.unwritten() == data[_LIMIT:]
         await eventually(lambda: folder.audio.written == len(data), timeout=10.0)
-        assert (folder.audio.failing, spool.error) == (False, None)
+        assert not folder.audio.failing
+        assert spool.error is None
         assert (tmp_path / "s" / AUDIO_FILE).read_bytes() == data
 
 
@@ -232,20 +238,20 @@ async def test_closing_does_not_wait_for_a_disk_that_refuses(tmp_path: Path) -> 
     spool = Spool(tmp_path)
     await spool.open()
     folder = await spool.create("s", b"")
-    with file_size_limit(10):
-        folder.audio.append(b"x" * 100)
+    with file_size_limit():
+        folder.audio.append(bytes(_LIMIT + 1))
         await eventually(lambda: folder.audio.failing, timeout=5.0)
         async with asyncio.timeout(5.0):
             await spool.close()
     folder.close()
-    assert (tmp_path / "s" / AUDIO_FILE).read_bytes() == b"x" * 10
+    assert (tmp_path / "s" / AUDIO_FILE).stat().st_size == _LIMIT
 
 
 async def test_a_session_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     """When there is no room even for a new session's files, no folder or descriptor stays behind."""
     async with open_spool(tmp_path) as spool:
-        with file_size_limit(2), pytest.raises(OSError, match="too large"):
-            await spool.create("s", b"more than two bytes")
+        with file_size_limit(), pytest.raises(OSError, match="too large"):
+            await spool.create("s", bytes(_LIMIT + 1))
         assert await spool.left_behind() == []
         folder = await spool.create("s", b"now there is room")
         await spool.run(folder.close)
@@ -267,6 +273,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+def _fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 async def test_a_full_disk_delays_and_loses_nothing(small_disk: Path) -> None:
     """While the disk is full finals are still shown; with room again all is written by itself."""
     ballast = small_disk / "ballast"
@@ -274,10 +287,7 @@ async def test_a_full_disk_delays_and_loses_nothing(small_disk: Path) -> None:
         audio = AudioLog(AudioFormat(), folder.audio, spool)
         log = EventLog(folder.events, spool)
         reader = log.reader(0, lambda: None)
-        with open(ballast, "wb") as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(bytes(4096))
-                file.flush()
+        _fill(ballast)
         pcm, seen = b"", []
         for number in range(20):
             piece = os.urandom(3200)
