@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,11 @@ _MAX_CHANNELS = 8
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _ENCODINGS = {3: "floating-point samples", 6: "A-law", 7: "mu-law", 0x55: "MP3"}
 _UNKNOWN_SIZE = 0x7FFFFF00  # what cannot be known is written as 0, or as nearly 2 or 4 GiB
+_LONGEST_FORMAT = 4096
 _BLOCK = 64 * 1024
+
+
+STDIN = "standard input"
 
 
 class WavError(SttgateError):
@@ -39,7 +42,7 @@ class WavFile:
         self.missing = 0.0
         self._file = file
         self._name = name
-        start = self._file.read(12)
+        start = self._read(12)
         if not start:
             raise WavError(f"{name}: is empty; record it again")
         if len(start) < 12 or start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
@@ -65,13 +68,17 @@ class WavFile:
     def _read(self, size: int) -> bytes:
         """Read ``size`` bytes, fewer only at the end of the file."""
         parts = []
-        while size and (part := self._file.read(size)):
-            parts.append(part)
-            size -= len(part)
+        try:
+            while size and (part := self._file.read(size)):
+                parts.append(part)
+                size -= len(part)
+        except OSError as error:
+            raise _unreadable(self._name, error) from error
         return b"".join(parts)
 
     def _read_format(self) -> AudioFormat:
-        fields = self._read(min(self._seek_chunk(b"fmt "), 40))
+        size = self._seek_chunk(b"fmt ")
+        fields = self._read(size + size % 2) if size <= _LONGEST_FORMAT else b""
         if len(fields) < 16:
             raise self._error("has a damaged header")
         encoding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fields)
@@ -108,9 +115,6 @@ class WavFile:
         return WavError(f"{self._name}: {problem}; convert it first: {convert}")
 
 
-STDIN = "standard input"
-
-
 @contextmanager
 def open_wav(path: Path) -> Iterator[WavFile]:
     """Open a WAV file, or standard input for the path ``-``. Raises WavError."""
@@ -121,9 +125,10 @@ def open_wav(path: Path) -> Iterator[WavFile]:
         # No buffer: a thread that waits for a pipe must not hold a lock the exit of Python needs.
         file = open(0 if piped else path, "rb", buffering=0, closefd=not piped)  # noqa: SIM115
     except OSError as error:
-        raise WavError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise _unreadable(STDIN if piped else str(path), error) from error
     with file:
-        try:
-            yield WavFile(file, STDIN if piped else str(path))
-        except OSError as error:
-            raise WavError(f"{path}: cannot be read: {error.strerror or error}") from error
+        yield WavFile(file, STDIN if piped else str(path))
+
+
+def _unreadable(name: str, error: OSError) -> WavError:
+    return WavError(f"{name}: cannot be read: {error.strerror or error}")

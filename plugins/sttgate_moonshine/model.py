@@ -106,7 +106,8 @@ def load_pieces(path: Path) -> list[bytes]:
     Special tokens (``<unk>``, ``<s>``, ``</s>``, ``<<ST_n>>``) become empty: they are not text.
     """
     data = path.read_bytes()
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(data):
         size, at = data[at], at + 1
         if size >= 128:

@@ -51,6 +51,44 @@ def show(session: str, as_json: bool, config_file: Path | None) -> None:
     run(_show(config_file, session, as_json))
 
 
+@sessions.command()
+@click.argument("session", metavar="ID")
+@click.option("--provider", metavar="NAME", help="A provider of the configuration.")
+@config_option
+def retranscribe(session: str, provider: str | None, config_file: Path | None) -> None:
+    """Hear a recording again where no provider heard it, and add the words.
+
+    \b
+    Example:
+      sttgate sessions retranscribe latest --provider moonshine
+    """
+    left = run(_retranscribe(config_file, session, provider))
+    if left:
+        click.get_current_context().exit(4)
+
+
+async def _retranscribe(config_file: Path | None, session: str, provider: str | None) -> int:
+    """Return how many gaps are left."""
+    from sttgate.gateway import Gateway
+    from sttgate.retranscription import retranscribe
+
+    gateway = Gateway.from_config(read_config(config_file))
+    await gateway.open()
+    try:
+        session_id = await _find(gateway.transcripts, session)
+        done = await retranscribe(gateway, session_id, provider)
+    finally:
+        await gateway.close()
+    if not done.filled and not done.left:
+        click.echo("Nothing is missing.", err=True)
+    else:
+        click.echo(
+            f"{done.filled} gaps filled with {done.utterances} utterances; {done.left} left.",
+            err=True,
+        )
+    return done.left
+
+
 async def _list(config_file: Path | None, number: int, as_json: bool) -> None:
     from sttgate.stores import SessionQuery
 

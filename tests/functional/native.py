@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,12 +105,10 @@ async def stop(socket: ClientWebSocketResponse, **fields: object) -> list[Messag
     return await receive_until(socket, "stopped")
 
 
-@asynccontextmanager
-async def conversation(
-    server: Server, pcm: bytes = b"", **fields: object
-) -> AsyncIterator[list[Message]]:
-    """Have a whole session of protocol 2 and yield all its messages."""
+async def talk(server: Server, pcm: bytes = b"", **fields: object) -> list[Message]:
+    """Have a whole session of protocol 2 and return all its messages."""
     async with server.connect("?protocol=2") as socket:
+        await receive_until(socket, "hello")
         messages = await start(socket, **fields)
         await send_audio(socket, pcm)
-        yield messages + await stop(socket)
+        return messages + await stop(socket)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -344,7 +344,7 @@ def _last_report(output: int, seconds: float) -> int:
 
 @pytest.mark.parametrize("seconds", [0.55, 0.9, 1.3])
 def test_kill_costs_a_quarter_of_a_second_and_the_file_plays(
-    tmp_path: Path, seconds: float, record_property: pytest.RecordProperty
+    tmp_path: Path, seconds: float, record_property: Callable[[str, object], None]
 ) -> None:
     """After kill -9 all audio but the last ~250 ms lies in a WAV file that needs no repair."""
     child = subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE)
