@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from functools import partial
 
 import msgspec
@@ -84,17 +85,17 @@ class EventLog:
         while self._recent and self._recent[0].seq <= seen:
             self._evict(self._recent.popleft())
         if len(self._recent) > MEMORY_ENTRIES:
-            for entry in list(self._recent)[:-1]:
-                if not entry.durable:
-                    self._recent.remove(entry)
-                    return
+            newest = self._recent.pop()
+            self._recent = deque(entry for entry in self._recent if entry.durable)
+            self._recent.append(newest)
+        while len(self._recent) > MEMORY_ENTRIES:
             self._evict(self._recent.popleft())
 
     def _evict(self, entry: AnyEntry) -> None:
         if entry.durable:
             self._evicted_seq = entry.seq
 
-    async def _lines(self, start: int) -> AsyncIterator[bytes]:
+    async def _lines(self, start: int) -> AsyncGenerator[bytes, None]:
         """Yield the durable entries from byte ``start``: those on disk, then those on the way."""
         rest = b""
         while start < self._file.written:
@@ -103,7 +104,9 @@ class EventLog:
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 yield line
-        for line in (rest + self._file.unwritten()).split(b"\n")[:-1]:
+        # A reader may be ahead of a disk that refuses.
+        ahead = start - self._file.written
+        for line in (rest + self._file.unwritten()[ahead:]).split(b"\n")[:-1]:
             yield line
 
 
@@ -128,7 +131,7 @@ class EventReader:
             self._log._trim()
         return entries
 
-    async def follow(self) -> AsyncIterator[AnyEntry]:
+    async def follow(self) -> AsyncGenerator[AnyEntry, None]:
         """Yield entries for ever, waiting for each; takes over ``notify``."""
         more = asyncio.Event()
         self._notify = more.set
@@ -147,16 +150,18 @@ class EventReader:
 
     async def _from_disk(self) -> list[AnyEntry]:
         entries: list[AnyEntry] = []
-        goal = self._log._evicted_seq
-        async for line in self._log._lines(self._offset):
-            entry = _decoder.decode(line)
-            if entry.seq > goal:
-                break
-            self._offset += len(line) + 1
-            if entry.seq > self.after:
-                entries.append(entry)
-            if len(entries) >= MEMORY_ENTRIES:
-                break
+        goal, offset = self._log._evicted_seq, self._offset
+        async with aclosing(self._log._lines(offset)) as lines:
+            async for line in lines:
+                entry = _decoder.decode(line)
+                if entry.seq > goal:
+                    break
+                offset += len(line) + 1
+                if entry.seq > self.after:
+                    entries.append(entry)
+                if len(entries) >= MEMORY_ENTRIES:
+                    break
+        self._offset = offset  # only now, since who is cancelled above reads the same again
         return entries
 
 

@@ -31,6 +31,7 @@ class Feed(AudioInput):
         self.start = start
         self.position = start
         self.exhausted = False
+        self.abandoned = False
         self.delivered_finalizes: list[FinalizeRequest] = []
         self._log = log
         self._channel = channel
@@ -41,7 +42,7 @@ class Feed(AudioInput):
     async def receive(self) -> bytes | Control | None:
         """Return the next chunk or control, or None once the log has ended and all is read."""
         limit = self._log.format.bytes(MAX_CHUNK)
-        while not self.exhausted:
+        while not (self.exhausted or self.abandoned):
             request = self._next_finalize()
             if request is not None and request.position <= self.position:
                 # What the resampler holds back was said before the finalize.

@@ -24,6 +24,7 @@ from sttgate.session.utterances import SaidBefore, UtteranceBuilder
 log = structlog.get_logger(__name__)
 
 STALL_TIMEOUT = 10.0  # seconds without a sign of life from a provider that owes one
+SETTLE_TIMEOUT = 90.0  # seconds of interims without a final: the tail to replay must be bounded
 FINALIZE_TOLERANCE = 0.05  # seconds a final may end before the finalize it answers
 _WATCH_INTERVAL = 1.0
 _CANCEL_TIMEOUT = 2.0
@@ -36,8 +37,9 @@ REVIVE_INTERVAL = 15.0  # seconds between two attempts when every provider has f
 class Recognition:
     """Hears one channel of ``audio`` (None: all mixed) and hands what it makes of it to ``emit``.
 
-    ``on_ready(provider)`` is called when a stream begins, ``on_switch(next, error)`` when one failed
-    and another follows, ``on_exhausted(error)`` when no provider is left to try.
+    ``on_open(provider)`` is called when a stream begins, ``on_ready(provider)`` when it has said
+    something, ``on_switch(next, error)`` when it failed and another follows, ``on_exhausted(error)``
+    when no provider is left to try.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Recognition:
         channel: int | None,
         numbers: Iterator[int],
         emit: Callable[[list[AnyEntry]], None],
+        on_open: Callable[[ConfiguredProvider], None],
         on_ready: Callable[[ConfiguredProvider], None],
         on_switch: Callable[[ConfiguredProvider, ProviderError], None],
         on_exhausted: Callable[[ProviderError], None],
@@ -61,12 +64,14 @@ class Recognition:
         self._selected = channel
         self._builder = UtteranceBuilder(self.channel, numbers)
         self._emit = emit
+        self._on_open = on_open
         self._on_ready = on_ready
         self._on_switch = on_switch
         self._on_exhausted = on_exhausted
         self._on_finalized = on_finalized
         self._feed: Feed | None = None
         self._heard_events = 0
+        self._silent = True
         self._last_event_at = 0.0
         self._position_at_event = 0
 
@@ -160,7 +165,8 @@ class Recognition:
         )
         self._builder.begin_stream(self._audio.format.seconds(start))
         self._note_event(feed)
-        self._on_ready(configured)
+        self._silent = True
+        self._on_open(configured)
         hearing = asyncio.create_task(
             self._hear(configured, feed, replace(self._params, sample_rate=rate)),
             name=f"stream {configured.name}",
@@ -168,6 +174,7 @@ class Recognition:
         try:
             await self._watch(hearing, feed)
         finally:
+            feed.abandoned = True
             if not hearing.done():
                 hearing.cancel()
                 await asyncio.wait({hearing}, timeout=_CANCEL_TIMEOUT)
@@ -183,6 +190,11 @@ class Recognition:
         try:
             async with aclosing(configured.provider.transcribe(feed, params)) as stream:
                 async for event in stream:
+                    if feed.abandoned:
+                        return  # it ignores its cancellation; another stream has taken over
+                    if self._silent:
+                        self._silent = False
+                        self._on_ready(configured)
                     self._note_event(feed)
                     self._handle(event, feed, configured)
         except ProviderError:
@@ -198,15 +210,19 @@ class Recognition:
         """Return when ``hearing`` is over; ProviderTimeout when the provider stalls.
 
         It stalls when it owes something (it has not read all audio, or not settled what it read)
-        and for STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word.
+        and for STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word, or
+        for SETTLE_TIMEOUT settled nothing of what it heard.
         """
         stall_bytes = self._audio.format.bytes(STALL_TIMEOUT)
         position, read_at = feed.position, time.monotonic()
+        settled, settled_at = self.settled, read_at
         while not hearing.done():
             await asyncio.wait({hearing}, timeout=_WATCH_INTERVAL)
             now = time.monotonic()
             if feed.position != position:
                 position, read_at = feed.position, now
+            if self.settled != settled or feed.position == settled:
+                settled, settled_at = self.settled, now
             silent_for = now - self._last_event_at
             owes = (
                 feed.position < self._audio.size or self.settled < feed.position or feed.exhausted
@@ -214,7 +230,8 @@ class Recognition:
             unheard = feed.position - self._position_at_event
             still = min(silent_for, now - read_at) > STALL_TIMEOUT
             mute = silent_for > STALL_TIMEOUT and unheard >= stall_bytes
-            if not hearing.done() and ((owes and still) or mute):
+            vague = now - settled_at > SETTLE_TIMEOUT
+            if not hearing.done() and ((owes and still) or mute or vague):
                 raise ProviderTimeout(f"nothing came back for {silent_for:.0f} s")
         await hearing
 

@@ -112,6 +112,7 @@ class Session:
                 channel=channel,
                 numbers=numbers,
                 emit=self._emit,
+                on_open=self._on_open,
                 on_ready=self._on_ready,
                 on_switch=self._on_switch,
                 on_exhausted=self._on_exhausted,
@@ -131,7 +132,8 @@ class Session:
         if self.paused or self._stop.is_set():
             return
         self.audio.append(pcm)
-        self._archive.begin()
+        if self.audio.size > 0:
+            self._archive.begin()
 
     def finalize(self, request_id: Any) -> None:
         """Ask for finals for all audio so far; ``Finalized`` with the same id will follow."""
@@ -344,13 +346,15 @@ class Session:
                 self._utterances += 1
             self.events.append(entry)
 
-    def _on_ready(self, provider: ConfiguredProvider) -> None:
+    def _on_open(self, provider: ConfiguredProvider) -> None:
         self._provider = provider
-        self.failed = False
         if self.state is State.OPENING:
             self._move(State.LISTENING)
             self._say_started(provider)
-        elif self.state is State.RECOVERING:
+
+    def _on_ready(self, provider: ConfiguredProvider) -> None:
+        self.failed = False
+        if self.state is State.RECOVERING:
             self._move(State.LISTENING)
             self.events.append(entries.Provider(state="ready", provider=provider.name))
 

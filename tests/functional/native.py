@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket as sockets
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,11 @@ class Server:
         """Return a WebSocket to be entered; ``query`` is such as ``?protocol=2``."""
         return self.client.ws_connect(f"{PATH}{query}", **options)
 
+    async def wire(self, query: str = "", receive_buffer: int | None = None) -> Wire:
+        """Return a client that does only what it is told."""
+        assert self.client.port is not None
+        return await Wire.open(self.client.port, query, receive_buffer)
+
     def engine(self, name: str) -> Any:
         """Return the engine of the configured provider ``name``."""
         return self.gateway.providers[name].provider
@@ -54,6 +61,57 @@ class Server:
     async def settled(self, timeout: float = 15.0) -> None:
         """Return once no session is left."""
         await until(lambda: not self.gateway.sessions, timeout)
+
+
+class Wire:
+    """A WebSocket client that does nothing by itself: it reads, answers and closes when told."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int, query: str = "", receive_buffer: int | None = None) -> Wire:
+        """Connect; ``receive_buffer`` is in bytes, for one that soon has no more room."""
+        sock = sockets.socket()
+        if receive_buffer is not None:
+            sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=sock, limit=receive_buffer or 2**16)
+        writer.write(
+            f"GET {PATH}{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            "\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        return cls(reader, writer)
+
+    def send(self, opcode: WSMsgType, payload: bytes, size: int | None = None) -> None:
+        """Send a frame whose header says it has ``size`` bytes, else as many as it has."""
+        length = len(payload) if size is None else size
+        mask = bytes(4)  # all zero, so that the payload goes out as it is
+        self._writer.write(struct.pack(">BBQ", 0x80 | opcode, 0x80 | 127, length) + mask + payload)
+
+    async def receive(self, timeout: float = 10.0) -> tuple[WSMsgType, bytes]:
+        """Return opcode and payload of the next frame."""
+        async with asyncio.timeout(timeout):
+            first, length = await self._reader.readexactly(2)
+            if length == 126:
+                (length,) = struct.unpack(">H", await self._reader.readexactly(2))
+            elif length == 127:
+                (length,) = struct.unpack(">Q", await self._reader.readexactly(8))
+            return WSMsgType(first & 0x0F), await self._reader.readexactly(length)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the connection is gone."""
+        return self._writer.transport.is_closing()
+
+    def vanish(self) -> None:
+        """Go away without a word."""
+        self._writer.transport.abort()
 
 
 Serve = Callable[..., Awaitable[Server]]
