@@ -17,6 +17,7 @@ from sttgate.api.sessions import SessionsApi
 from sttgate.config import Config
 from sttgate.gateway import Gateway, StartupError
 from sttgate.operations.health import Health
+from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin
 from sttgate.protocols.native import PATH, NativeEndpoint
 
@@ -45,7 +46,14 @@ def create_app(gateway: Gateway) -> web.Application:
 
     app.cleanup_ctx.append(open_and_close)
     app.on_shutdown.append(shut_down)
-    app.add_routes([*native.routes(), *Health(gateway).routes(), *SessionsApi(gateway).routes()])
+    app.add_routes(
+        [
+            *native.routes(),
+            *Health(gateway).routes(),
+            *Metrics(gateway).routes(),
+            *SessionsApi(gateway).routes(),
+        ]
+    )
     app.router.add_get("/", _index)
     return app
 
@@ -54,7 +62,7 @@ async def _index(request: web.Request) -> web.Response:
     return web.Response(
         text=f"sttgate {version('sttgate')}\n\n"
         f"WebSocket   ws://{request.host}{PATH}\n"
-        "health      /livez  /readyz\n"
+        "health      /livez  /readyz  /metrics\n"
         "sessions    /api/v1/sessions/ID  /api/v1/sessions/ID/audio\n"
     )
 

@@ -18,6 +18,7 @@ from sttgate.session.params import SessionParams, dump_params
 from sttgate.session.recovery import reopen
 from sttgate.session.session import Past, Session
 from sttgate.session.spool import Spool, SpoolFolder
+from sttgate.session.tally import Tally
 from sttgate.stores import RecordingStore, TranscriptStore
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,10 @@ DRAIN_TIMEOUT = 25.0  # seconds
 
 class StartupError(SttgateError):
     """The gateway cannot start; the sentence says why and what to do."""
+
+
+class NoProvider(StartupError, NotConfigured):
+    """The gateway cannot start because no provider of the chain has what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,14 @@ class Gateway:
         self.ready = True
         self.draining = False
         self.spool = spool
+        self.tally = Tally()
         self._min_free_bytes = min_free_bytes
         self._running: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
 
     @classmethod
     def from_config(cls, config: Config) -> Gateway:
-        """Build every provider and store; StartupError when no provider of the chain is usable."""
+        """Build every provider and store; NoProvider when none of the chain is usable."""
         providers: dict[str, ConfiguredProvider] = {}
         skipped = []
         for name, block in config.providers.items():
@@ -76,7 +82,7 @@ class Gateway:
         usable = [name for name in config.chain if name in providers]
         if not usable:
             reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped)
-            raise StartupError(
+            raise NoProvider(
                 f"no provider of the chain can be used ({reasons}); "
                 "give one what it needs, or put another first in 'chain' of the configuration"
             )
@@ -131,6 +137,13 @@ class Gateway:
 
     async def open_session(self, params: SessionParams) -> Session:
         """Open a session; RequestError when it cannot be had."""
+        try:
+            return await self._open_session(params)
+        except RequestError as error:
+            self.tally.rejected[error.code] += 1
+            raise
+
+    async def _open_session(self, params: SessionParams) -> Session:
         if self.draining:
             raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
         chain = self._chain_for(params)
@@ -151,7 +164,7 @@ class Gateway:
         self, params: SessionParams, chain: Chain, folder: SpoolFolder, past: Past | None = None
     ) -> Session:
         session = Session(
-            params, chain, self.spool, folder, self.transcripts, self.recordings, past
+            params, chain, self.spool, folder, self.transcripts, self.recordings, self.tally, past
         )
         self.sessions[session.id] = session
         task = asyncio.create_task(session.run(), name=f"session {session.id}")
@@ -165,6 +178,7 @@ class Gateway:
         expected = session.resume_token if session is not None else None
         # The same work for an unknown id as for a wrong token.
         if compare_digest(token.encode(), (expected or "").encode()) and expected:
+            self.tally.resumes += 1
             return session
         return None
 

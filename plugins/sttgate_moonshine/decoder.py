@@ -46,6 +46,7 @@ class Decoder(Generic[Result]):
         self._recognize = recognize
         self._pool = pool
         self._idle = workers
+        self._closed = False
         self._queue: list[_Job[Result]] = []
         self._numbers = itertools.count()
         self._running: set[asyncio.Future[Result]] = set()
@@ -58,8 +59,12 @@ class Decoder(Generic[Result]):
         ``audio`` is asked for the PCM when a thread is free, so an interim hears the latest; if it
         returns None by then, so does the future. ``turn`` counts the finals this stream has waiting
         already: a stream's second final goes after every other stream's first.
+        After ``close`` the future is cancelled.
         """
         result: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            result.cancel()
+            return result
         job = _Job(urgency, turn, next(self._numbers), time.monotonic(), audio, result)
         heapq.heappush(self._queue, job)
         self._start()
@@ -74,8 +79,9 @@ class Decoder(Generic[Result]):
             return 0.0
         return time.monotonic() - self._queue[0].queued_at
 
-    async def drain(self) -> None:
-        """Drop what is queued and wait for what is running."""
+    async def close(self) -> None:
+        """Cancel what is queued, and all that still comes, and wait for what is running."""
+        self._closed = True
         for job in self._queue:
             job.result.cancel()
         self._queue.clear()

@@ -69,6 +69,9 @@ class MoonshineProvider(Provider):
         loop = asyncio.get_running_loop()
         try:
             models = await loop.run_in_executor(pool, _load, self._assets, self._options.threads)
+        except asyncio.CancelledError:
+            pool.shutdown(wait=False)
+            raise
         except Exception as error:
             pool.shutdown(wait=False)
             raise ProviderUnavailable(
@@ -82,7 +85,7 @@ class MoonshineProvider(Provider):
         """Wait for the decodes that run (well under a second), then end the threads."""
         running, self._running = self._running, None
         if running is not None:
-            await running.decoder.drain()
+            await running.decoder.close()
             running.pool.shutdown(wait=True)
 
     async def transcribe(

@@ -63,8 +63,8 @@ class _Final:
 class Stream:
     """One transcription.
 
-    A task reads and segments the audio while the generator hands out what is decoded; they share
-    the queue of finals, which bounds how far the task may read ahead.
+    A task reads and segments the audio while ``receive`` hands out what is decoded; they share the
+    queue of finals, and how far the task may read ahead of what was handed out is bounded.
     """
 
     def __init__(
@@ -172,6 +172,7 @@ class Stream:
                     self._queue.append(SpeechStarted(at=at / SAMPLE_RATE))
                 case Guess(speech):
                     self._stop_listening()
+                    self._heard = speech.end
                     self._guess = _Decode(speech, self._decode(speech))
                     self._guess.result.add_done_callback(self._guessed)
                 case Closed():
@@ -192,8 +193,13 @@ class Stream:
         pcm = self._tape.read(speech.start, speech.end)
         turn = sum(isinstance(item, _Final) and not item.ready for item in self._queue)
         result = self._decoder.submit(lambda: pcm, Urgency.FINAL, turn)
-        result.add_done_callback(lambda _: self._news.set())
+        result.add_done_callback(self._decoded)
         return result
+
+    def _decoded(self, result: asyncio.Future[Recognition | None]) -> None:
+        if not result.cancelled():
+            result.exception()  # asked here, or asyncio complains about those nobody waits for
+        self._news.set()
 
     def _guessed(self, result: asyncio.Future[Recognition | None]) -> None:
         """Show a guess as an interim: the pause may turn out to be none."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 
-from sttgate_moonshine.segmenter import FRAME
+from sttgate_moonshine.segmenter import FRAME, SAMPLE_RATE
 
 _CONTEXT = 64
 """Samples of the frame before that the model wants to see again (silero_vad/utils_vad.py)."""
+_RATE = np.array(SAMPLE_RATE, np.int64)
 
 
 class VoiceDetector:
@@ -28,6 +29,3 @@ class VoiceDetector:
             None, {"input": self._input, "state": self._memory, "sr": _RATE}
         )
         return float(level[0, 0])
-
-
-_RATE = np.array(16_000, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -46,8 +47,7 @@ async def connect(
 async def _prepare_writes(
     connection: aiosqlite.Connection, path: Path, options: SqliteOptions
 ) -> None:
-    [(journal,)] = await connection.execute_fetchall("PRAGMA journal_mode = wal")
-    if journal != "wal":
+    if await _journal_mode(connection, options.busy_timeout_ms / 1000) != "wal":
         raise StoreError(
             f"The database {path} is on a file system without write-ahead logging; "
             "put it on a local disk."
@@ -60,3 +60,21 @@ async def _prepare_writes(
         f"journal_size_limit = {_LARGEST_IDLE_LOG}",
     ):
         await connection.execute_fetchall(f"PRAGMA {pragma}")
+
+
+async def _journal_mode(connection: aiosqlite.Connection, timeout: float) -> str:
+    """Ask for a write-ahead log and return what there is; wait for another process as it does so.
+
+    SQLite's own timeout does not cover the moment at which both do this to a new database.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout
+    while True:
+        try:
+            [(mode,)] = await connection.execute_fetchall("PRAGMA journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            late = asyncio.get_running_loop().time() >= deadline
+            if late or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            await asyncio.sleep(0.01)
+        else:
+            return str(mode)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
+from sttgate.cli.failures import INTERRUPTED, explain
 
 # name -> where it is and its line in the help, so that --help imports none of them
 _COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -18,6 +19,9 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "config": ("config:config", "Check, show and start a configuration."),
     "doctor": ("doctor:doctor", "Check this installation and say what to do."),
 }
+
+
+_FLAGS = ("--debug", "--version", "--help")
 
 
 class _Root(click.Group):
@@ -48,28 +52,26 @@ class _Root(click.Group):
             ctx.fail(f"There is no command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Have ``sttgate --port 9000`` mean ``sttgate serve --port 9000``."""
+        at = next((n for n, arg in enumerate(args) if arg not in _FLAGS), len(args))
+        if "--help" not in args[:at] and (at == len(args) or args[at].startswith("-")):
+            args = [*args[:at], "serve", *args[at:]]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except click.ClickException:
-            raise
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
         except Exception as error:
-            if ctx.params.get("debug"):
+            # What click raises, and a pipe that nobody reads any more, are click's affair.
+            foreign = isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort)
+            if foreign or isinstance(error, BrokenPipeError) or ctx.params.get("debug"):
                 raise
-            from sttgate.errors import ConfigError, ProviderError, SttgateError
-
-            if not isinstance(error, SttgateError):
-                raise
-            click.echo(
-                str(error) if isinstance(error, ConfigError) else f"sttgate: {error}", err=True
-            )
-            ctx.exit(
-                3
-                if isinstance(error, ConfigError)
-                else 4
-                if isinstance(error, ProviderError)
-                else 1
-            )
+            sentence, code = explain(error)
+            click.echo(sentence, err=True)
+            ctx.exit(code)
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -80,7 +82,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
-@click.group(cls=_Root, invoke_without_command=True)
+@click.group(cls=_Root)
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug logs.")
 @click.option(
     "--version",
@@ -90,8 +92,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     callback=_print_version,
     help="Print the version.",
 )
-@click.pass_context
-def root(ctx: click.Context, debug: bool) -> None:
+def root(debug: bool) -> None:
     """sttgate: a gateway for live speech-to-text.
 
     \b
@@ -102,15 +103,8 @@ def root(ctx: click.Context, debug: bool) -> None:
 
     Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 provider, 130 interrupted.
     """
-    if ctx.invoked_subcommand is None:
-        command = root.get_command(ctx, "serve")
-        assert command is not None
-        ctx.invoke(command)
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line; the entry point of the ``sttgate`` script."""
-    try:
-        root.main(args, prog_name="sttgate", standalone_mode=True)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    root.main(args, prog_name="sttgate")

@@ -16,6 +16,7 @@ import click
 
 from sttgate.cli.options import config_option, json_option, read_config
 from sttgate.cli.running import run
+from sttgate.cli.serve import is_loopback
 
 if TYPE_CHECKING:
     from sttgate.config import Config
@@ -66,6 +67,9 @@ def _findings(config_file: Path | None, online: bool) -> Iterator[Finding]:
     yield Finding("ok", "configuration", str(config.path or "none; shipped defaults"))
     for warning in config.warnings:
         yield Finding("warning", "configuration", str(warning))
+    if not is_loopback(config.server.host):
+        message = f"{config.server.host} lets everybody in who reaches it; use 127.0.0.1"
+        yield Finding("error", "access", message)
     yield _port(config.server.host, config.server.port)
     yield _folder(config.spool.path)
     yield from run(_services(config, online))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any, TypeVar
 
 import click
@@ -12,15 +14,38 @@ import click
 T = TypeVar("T")
 
 
-def run(coroutine: Coroutine[Any, Any, T], *, level: str = "warning") -> T:
-    """Run ``coroutine`` to its end and return its value; ``--debug`` beats ``level``."""
+def run(coroutine: Coroutine[Any, Any, T], *, level: str = "warning", service: bool = False) -> T:
+    """Run ``coroutine`` to its end and return its value; ``--debug`` beats ``level``.
+
+    A ``service`` logs JSON when nobody watches, other commands plain lines. Ctrl-C cancels the
+    coroutine, and KeyboardInterrupt comes out once it has ended.
+    """
     from sttgate.operations.logs import set_up_logs
 
     context = click.get_current_context(silent=True)
     debug = context is not None and context.find_root().params.get("debug")
-    set_up_logs("debug" if debug else level)
+    set_up_logs("debug" if debug else level, json=None if service else False)
     if sys.platform == "win32":
         return asyncio.run(coroutine)
     import uvloop
 
     return uvloop.run(coroutine)
+
+
+async def in_thread(job: Callable[[], T]) -> T:
+    """Return the value of a blocking ``job``, in a thread that the end of the command leaves behind.
+
+    The loop's own executor would make Ctrl-C wait for a pipe that says nothing.
+    """
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(job())
+        except BaseException as error:
+            future.set_exception(error)
+
+    # Marked as running: an asyncio future that is cancelled then leaves it alone.
+    future.set_running_or_notify_cancel()
+    Thread(target=work, daemon=True).start()
+    return await asyncio.wrap_future(future)

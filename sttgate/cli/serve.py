@@ -51,7 +51,8 @@ def serve(
     config = read_config(config_file, overrides)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
-    run(serve_app(config, lambda gateway, url: _print_banner(config, gateway, url)), level="info")
+    serving = serve_app(config, lambda gateway, url: _print_banner(config, gateway, url))
+    run(serving, level="info", service=True)
 
 
 def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
@@ -66,7 +67,7 @@ def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
     for skipped in gateway.skipped:
         click.echo(f"  skipped     {skipped.name}: {skipped.reason}", err=True)
     click.echo(f"  config      {config.path or 'none; shipped defaults'}", err=True)
-    if not _is_loopback(config.server.host):
+    if not is_loopback(config.server.host):
         click.echo(
             f"  WARNING     {config.server.host} is open to the network and there is no access "
             "control: everybody who reaches it can transcribe.",
@@ -74,7 +75,8 @@ def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches ``host``."""
     from ipaddress import ip_address
 
     try:

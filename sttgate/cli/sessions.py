@@ -133,8 +133,10 @@ async def _find(store: TranscriptStore, prefix: str) -> str:
         cursor = page.cursor
         if cursor is None or prefix == "latest" or prefix in matches:
             break
-    if prefix in matches or (prefix == "latest" and matches):
-        return prefix if prefix in matches else matches[0]
+    if prefix in matches:
+        return prefix
+    if prefix == "latest" and not matches:
+        raise click.ClickException("There are no conversations yet.")
     if len(matches) != 1:
         found = f"{len(matches)} conversations start" if matches else "No conversation starts"
         raise click.ClickException(f"{found} with {prefix!r}; see: sttgate sessions list")

@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sttgate.cli.failures import explain
 from sttgate.cli.options import config_option, read_config, set_option
 from sttgate.cli.running import run
 
 if TYPE_CHECKING:
-    from sttgate.audio import AudioFormat
-    from sttgate.gateway import Gateway
-    from sttgate.session.entries import AnyEntry
-    from sttgate.session.session import Session
+    from contextlib import AbstractAsyncContextManager
+
+    from sttgate.cli.doors import OpenDoor
+    from sttgate.cli.listening import Heard
 
 _ENDINGS = {"txt": ".txt", "json": ".json"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What the command line asked for."""
+class _Wish:
+    """What the command line asked for, for every file; ``start`` has the fields of ``start``."""
 
-    provider: str | None
-    model: str | None
-    language: str | None
-    store: bool
+    start: Mapping[str, Any]
     realtime: bool
     output_format: str
-
-
-class Door(Protocol):
-    """A session to send audio to, here or on a server."""
-
-    async def send(self, pcm: bytes) -> None:
-        """Take audio."""
-
-    async def stop(self) -> None:
-        """End the audio."""
-
-    def events(self) -> AsyncIterator[AnyEntry]:
-        """Yield what the session says."""
 
 
 @click.command()
@@ -56,13 +42,11 @@ class Door(Protocol):
 @click.option(
     "--server", metavar="URL", help="Use a running gateway, such as http://127.0.0.1:8000."
 )
-@click.option("--provider", metavar="NAME", help="A provider of the configuration.")
+@click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
 @click.option("--model", help="The provider's model.")
 @click.option("--language", help="A BCP-47 tag such as en-GB.")
 @click.option("-f", "--format", "output_format", type=click.Choice(list(_ENDINGS)), default="txt")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File, or folder for several."
-)
+@click.option("-o", "--output", metavar="PATH", help="File, or folder for several.")
 @click.option("--realtime", is_flag=True, help="Send the audio as fast as it plays.")
 @click.option("--no-store", is_flag=True, help="Keep neither transcript nor recording.")
 @config_option
@@ -74,13 +58,13 @@ def transcribe(
     model: str | None,
     language: str | None,
     output_format: str,
-    output: Path | None,
+    output: str | None,
     realtime: bool,
     no_store: bool,
     config_file: Path | None,
     overrides: dict[str, str],
 ) -> None:
-    """Print the words of WAV files.
+    """Print the words of WAV files; - is standard input.
 
     Without --server the work is done in this process, with the same configuration, and the
     conversation and its recording are stored as the gateway would.
@@ -90,209 +74,133 @@ def transcribe(
       sttgate transcribe talk.wav
       sttgate transcribe --server http://127.0.0.1:8000 -f json talk.wav
       sttgate transcribe *.wav -o transcripts/
+      arecord -f S16_LE -r 16000 | sttgate transcribe -
     """
-    wish = Wish(provider, model, language, not no_store, realtime, output_format)
-    if output is not None and len(files) > 1:
-        output.mkdir(parents=True, exist_ok=True)
-    failed = run(_transcribe_all(files, server, wish, output, config_file, overrides))
-    if failed:
-        click.get_current_context().exit(failed)
+    from sttgate.cli.doors import local, remote
+
+    targets = _targets(files, output, _ENDINGS[output_format])
+    start = {"model": model, "language": language, "store": not no_store, "words": True}
+    if provider is not None:
+        start["provider"] = provider
+    if server is not None:
+        doors = remote(server)
+    else:
+        if provider is not None:
+            overrides["chain"] = json.dumps([provider])  # so that no other one is loaded
+        doors = local(read_config(config_file, overrides))
+    wish = _Wish(start, realtime, output_format)
+    try:
+        code = run(_transcribe_all(list(zip(files, targets, strict=True)), doors, wish))
+    except KeyboardInterrupt:
+        hint = "" if no_store else "; what was heard is kept, see: sttgate sessions list"
+        click.echo(f"sttgate: interrupted{hint}", err=True)
+        raise
+    if code:
+        click.get_current_context().exit(code)
 
 
 async def _transcribe_all(
-    files: tuple[Path, ...],
-    server: str | None,
-    wish: Wish,
-    output: Path | None,
-    config_file: Path | None,
-    overrides: dict[str, str],
+    files: Sequence[tuple[Path, Path | None]],
+    doors: AbstractAsyncContextManager[OpenDoor],
+    wish: _Wish,
 ) -> int:
     """Transcribe one file after another; return the exit code."""
-    from sttgate.errors import ProviderError, RequestError
-    from sttgate.wav import WavError
+    from sttgate.errors import SttgateError
 
     code = 0
-    async with AsyncExitStack() as stack:
-        gateway = None
-        if server is None:
-            gateway = await stack.enter_async_context(_open_gateway(config_file, overrides))
-        for path in files:
+    async with doors as open_door:
+        for path, target in files:
             try:
-                text = await _transcribe_one(path, gateway, server, wish)
-            except (WavError, RequestError) as error:
-                click.echo(f"sttgate: {error}", err=True)
-                code = 1
-            except ProviderError as error:
-                click.echo(f"sttgate: {path}: {error}", err=True)
-                code = 4
-            else:
-                _write(
-                    text, path, output, several=len(files) > 1, ending=_ENDINGS[wish.output_format]
-                )
+                await _transcribe_one(path, target, open_door, wish)
+            except SttgateError as error:
+                sentence, its_code = explain(error)
+                click.echo(sentence, err=True)
+                code = max(code, its_code)
     return code
 
 
 async def _transcribe_one(
-    path: Path, gateway: Gateway | None, server: str | None, wish: Wish
-) -> str:
-    from sttgate.errors import ProviderUnavailable
-    from sttgate.session import entries
-    from sttgate.wav import WavFile
+    path: Path, target: Path | None, open_door: OpenDoor, wish: _Wish
+) -> None:
+    """Transcribe a file and write its text; raises SttgateError when that is not all of it."""
+    from sttgate.cli.listening import listen
+    from sttgate.errors import ProviderUnavailable, SttgateError
 
-    lines: list[str] = []
-    parts: list[str] = []
-    said: list[AnyEntry] = []
-    with WavFile(path) as wav:
-        async with _open_door(gateway, server, wav.format, path, wish) as door:
-            sending = asyncio.create_task(_send(door, wav.chunks(), wish.realtime))
-            try:
-                async for entry in door.events():
-                    if isinstance(entry, entries.Transcript):
-                        _show_progress(path, entry.end, wav.seconds)
-                        if entry.is_final:
-                            parts.append(entry.text)
-                            said.append(entry)
-                    elif isinstance(entry, entries.UtteranceEnd):
-                        lines.append(" ".join(parts))
-                        parts.clear()
-                    elif isinstance(entry, entries.Error):
-                        raise ProviderUnavailable(f"{entry.message} ({entry.code})")
-                    elif isinstance(entry, entries.Stopped):
-                        said.append(entry)
-                await sending
-            finally:
-                sending.cancel()
-                await asyncio.wait({sending})
-                _clear_progress()
-    if wish.output_format == "json":
-        import msgspec
+    def progress(seconds: float, total: float | None) -> None:
+        if sys.stderr.isatty():
+            of = f" of {total:.0f}" if total is not None else ""
+            click.echo(f"\r{path.name}: {seconds:.0f}{of} s", nl=False, err=True)
 
-        segments = [entry for entry in said if isinstance(entry, entries.Transcript)]
-        stopped = said[-1]
-        assert isinstance(stopped, entries.Stopped)
-        return msgspec.json.encode(
-            {
-                "file": path.name,
-                "session_id": stopped.session_id,
-                "duration_s": stopped.duration_s,
-                "provider": stopped.provider,
-                "text": stopped.full_transcription,
-                "segments": segments,
-                "links": stopped.links,
-            }
-        ).decode()
-    return "\n".join(lines)
-
-
-async def _send(door: Door, chunks: Iterator[bytes], realtime: bool) -> None:
-    for pcm in chunks:
-        await door.send(pcm)
-        await asyncio.sleep(0.1 if realtime else 0)
-    await door.stop()
-
-
-@asynccontextmanager
-async def _open_gateway(
-    config_file: Path | None, overrides: dict[str, str]
-) -> AsyncIterator[Gateway]:
-    from sttgate.gateway import Gateway
-
-    gateway = Gateway.from_config(read_config(config_file, overrides))
-    for skipped in gateway.skipped:
-        click.echo(f"skipped {skipped.name}: {skipped.reason}", err=True)
-    await gateway.open()
+    start = {"title": path.name[:200], **wish.start}
     try:
-        yield gateway
+        heard = await listen(path, open_door, start, wish.realtime, progress)
     finally:
-        await gateway.close()
+        if sys.stderr.isatty():
+            click.echo("\r\033[K", nl=False, err=True)
+    _write(_render(path, heard, wish.output_format), target)
+    if heard.missing:
+        click.echo(f"sttgate: {path}: ends {heard.missing:.1f} s before its header says", err=True)
+    if (error := heard.error) is not None:
+        kind = ProviderUnavailable if error.code.startswith("provider_") else SttgateError
+        raise kind(f"{path}: {error.message} ({error.code})")
+    stopped = heard.stopped
+    if wish.start["store"] and stopped and stopped.duration_s and not stopped.stored.transcript:
+        message = "the conversation is not stored yet; the next start of the gateway tries again"
+        click.echo(f"sttgate: {path}: {message}", err=True)
 
 
-@asynccontextmanager
-async def _open_door(
-    gateway: Gateway | None, server: str | None, audio_format: AudioFormat, path: Path, wish: Wish
-) -> AsyncIterator[Door]:
-    """Open a session in this process, or on the server."""
-    if gateway is not None:
-        from sttgate.protocols.native.requests import Start
+def _targets(files: Sequence[Path], output: str | None, ending: str) -> list[Path | None]:
+    """Say where the text of each file goes, None for standard output; UsageError if that cannot be."""
+    if output is None or output == "-":
+        return [None] * len(files)
+    path = Path(output)
+    try:
+        if len(files) > 1 or output.endswith(os.sep) or path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            targets = [path / f"{file.stem}{ending}" for file in files]
+        else:
+            path.parent.stat()
+            targets = [path]
+    except OSError as error:
+        message = f"{error.filename} cannot hold the text: {error.strerror}."
+        raise click.BadParameter(message, param_hint="--output") from error
+    taken = {file.resolve() for file in files}
+    for target in targets:
+        if target.resolve() in taken:
+            message = f"{target} would be written over; transcribe into another folder."
+            raise click.BadParameter(message, param_hint="--output")
+        taken.add(target.resolve())
+    return list(targets)
 
-        session = await gateway.open_session(
-            Start(
-                provider=wish.provider or "auto",
-                model=wish.model,
-                language=wish.language,
-                sample_rate=audio_format.sample_rate,
-                channels=audio_format.channels,
-                store=wish.store,
-                title=path.name[:200],
-            ).session_params(_new_id(), 2)
-        )
-        try:
-            yield _LocalDoor(session)
-        finally:
-            session.stop()
+
+def _render(path: Path, heard: Heard, output_format: str) -> str:
+    utterances = groupby(heard.segments, key=lambda segment: segment.utterance_id)
+    lines = [" ".join(segment.text for segment in said) for _, said in utterances]
+    if output_format == "txt":
+        return "".join(f"{line}\n" for line in lines)
+    import msgspec
+
+    stopped = heard.stopped
+    assert stopped is not None
+    content = {
+        "file": path.name,
+        "session_id": stopped.session_id,
+        "duration_s": stopped.duration_s,
+        "provider": stopped.provider,
+        "text": stopped.full_transcription,
+        "segments": heard.segments,
+        "links": stopped.links,
+    }
+    return f"{msgspec.json.encode(content).decode()}\n"
+
+
+def _write(text: str, target: Path | None) -> None:
+    from sttgate.errors import SttgateError
+
+    if target is None:
+        click.echo(text, nl=False)
         return
-    from sttgate.client import connect
-
-    assert server is not None
-    async with connect(
-        server,
-        provider=wish.provider or "auto",
-        model=wish.model,
-        language=wish.language,
-        sample_rate=audio_format.sample_rate,
-        channels=audio_format.channels,
-        store=wish.store,
-        title=path.name[:200],
-        words=True,
-    ) as client:
-        yield client
-
-
-class _LocalDoor:
-    """A session of this process."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def send(self, pcm: bytes) -> None:
-        await self._session.audio.room()
-        self._session.append(pcm)
-
-    async def stop(self) -> None:
-        self._session.stop()
-
-    async def events(self) -> AsyncIterator[AnyEntry]:
-        from sttgate.session.entries import Stopped
-
-        reader = self._session.events.reader(0, lambda: None)
-        try:
-            async for entry in reader.follow():
-                yield entry
-                if isinstance(entry, Stopped):
-                    return
-        finally:
-            reader.close()
-
-
-def _new_id() -> str:
-    import uuid
-
-    return str(uuid.uuid4())
-
-
-def _write(text: str, path: Path, output: Path | None, *, several: bool, ending: str) -> None:
-    if output is None or str(output) == "-":
-        click.echo(text)
-        return
-    target = output / f"{path.stem}{ending}" if several or output.is_dir() else output
-    target.write_text(text + "\n", encoding="utf-8")
-
-
-def _show_progress(path: Path, seconds: float, total: float) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{path.name}: {seconds:.0f} of {total:.0f} s", nl=False, err=True)
-
-
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\033[K", nl=False, err=True)
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SttgateError(f"{target} cannot be written: {error.strerror}") from error

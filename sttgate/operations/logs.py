@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -25,7 +26,8 @@ def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:
     if as_json:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        renderer = [structlog.dev.ConsoleRenderer()]
+        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        renderer = [structlog.dev.ConsoleRenderer(colors=colors)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -41,6 +41,7 @@ class EventLog:
         self._recent: deque[AnyEntry] = deque()
         self._evicted_seq = last_seq
         self._readers: set[EventReader] = set()
+        self._reader_moved = asyncio.Event()
         file.on_written(self._publish_written)
 
     def append(self, entry: AnyEntry) -> AnyEntry:
@@ -57,6 +58,12 @@ class EventLog:
         reader = EventReader(self, after, notify)
         self._readers.add(reader)
         return reader
+
+    async def read_by_all(self) -> None:
+        """Return once every reader has taken the last entry, or has closed."""
+        while any(reader.after < self.last_seq for reader in self._readers):
+            self._reader_moved.clear()
+            await self._reader_moved.wait()
 
     async def full_text(self) -> str:
         """Return all finals joined with one space."""
@@ -120,7 +127,10 @@ class EventReader:
         self._offset = 0
 
     async def take(self) -> list[AnyEntry]:
-        """Return what is new, in order of ``seq``, without waiting; interims may be skipped."""
+        """Return what is new, in order of ``seq``, without waiting; interims may be skipped.
+
+        Who is behind gets it in portions: there is no more only when the list is empty.
+        """
         entries: list[AnyEntry] = []
         if self.after < self._log._evicted_seq:
             entries = await self._from_disk()
@@ -128,6 +138,7 @@ class EventReader:
             entries = [entry for entry in self._log._recent if entry.seq > self.after]
         if entries:
             self.after = entries[-1].seq
+            self._log._reader_moved.set()
             self._log._trim()
         return entries
 
@@ -146,6 +157,7 @@ class EventReader:
     def close(self) -> None:
         """Stop reading."""
         self._log._readers.discard(self)
+        self._log._reader_moved.set()
         self._log._trim()
 
     async def _from_disk(self) -> list[AnyEntry]:

@@ -19,6 +19,7 @@ from sttgate.session.audio_log import AudioLog, FinalizeRequest
 from sttgate.session.chain import Chain, ConfiguredProvider, next_provider
 from sttgate.session.entries import AnyEntry, Gap
 from sttgate.session.feed import Feed
+from sttgate.session.tally import Tally
 from sttgate.session.utterances import SaidBefore, UtteranceBuilder
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class Recognition:
         *,
         channel: int | None,
         numbers: Iterator[int],
+        tally: Tally,
         emit: Callable[[list[AnyEntry]], None],
         on_open: Callable[[ConfiguredProvider], None],
         on_ready: Callable[[ConfiguredProvider], None],
@@ -64,6 +66,7 @@ class Recognition:
         self._selected = channel
         self._builder = UtteranceBuilder(self.channel, numbers)
         self._emit = emit
+        self._tally = tally
         self._on_open = on_open
         self._on_ready = on_ready
         self._on_switch = on_switch
@@ -136,6 +139,7 @@ class Recognition:
                 return
             except ProviderError as error:
                 provider.breaker.failed(error)
+                self._tally.provider_errors[provider.name, error.code] += 1
                 tries = 1 if self.settled > settled else tries + 1
                 settled = self.settled
                 log.warning(
@@ -155,6 +159,8 @@ class Recognition:
         """Hear everything that is not settled with one stream of one provider."""
         provider = await configured.ready()
         start = self.settled
+        if self._feed is not None:
+            self._tally.replayed_s += self._audio.format.seconds(self._feed.position - start)
         rate = stream_rate(provider.capabilities, self._audio.format)
         feed = self._feed = Feed(
             self._audio,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 import time
@@ -26,6 +27,7 @@ from sttgate.session.recognition import Recognition
 from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.states import State, check_move
 from sttgate.session.storing import Archive
+from sttgate.session.tally import Tally
 from sttgate.session.utterances import SaidBefore
 from sttgate.stores import (
     RecordingStore,
@@ -40,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 10.0  # seconds without progress after the audio ended
 STORE_TIMEOUT = 5.0  # seconds `stopped` waits for a store that is out
+READ_TIMEOUT = 30.0  # seconds a client that is behind has to fetch what was said
 RESUME_WINDOW = 30.0  # seconds a resumable session outlives its socket
 CLIENT_MESSAGE = "The speech service is unavailable. Try again."
 
@@ -66,6 +69,7 @@ class Session:
         folder: SpoolFolder,
         transcripts: TranscriptStore,
         recordings: RecordingStore,
+        tally: Tally,
         past: Past | None = None,
     ) -> None:
         self.id = params.id
@@ -85,6 +89,7 @@ class Session:
         self._metadata = dict(params.metadata)
         self._words = past.words if past else 0
         self._utterances = past.utterances if past else 0
+        self._tally = tally
         self._discard = False
         self._reason: StopReason = "client"
         self._stop = asyncio.Event()
@@ -116,6 +121,7 @@ class Session:
                 on_ready=self._on_ready,
                 on_switch=self._on_switch,
                 on_exhausted=self._on_exhausted,
+                tally=tally,
                 on_finalized=self._finalizing.answered,
             )
             for channel in (range(params.format.channels) if params.multichannel else [None])
@@ -123,6 +129,17 @@ class Session:
         if past is not None:
             for recognition in self._recognitions:
                 recognition.restore(past.channels.get(recognition.channel, SaidBefore()))
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of audio that are not final yet."""
+        gaps = [gap for r in self._recognitions if (gap := r.unsettled) is not None]
+        return max((gap.end - gap.start for gap in gaps), default=0.0)
+
+    @property
+    def store_outage_s(self) -> float:
+        """How long a store has been refusing what this session has for it."""
+        return self._archive.outage_s
 
     # --- what a caller does -------------------------------------------------------------------
 
@@ -205,6 +222,7 @@ class Session:
             if self.params.resumable and not self._interrupted:
                 await self._linger()
             await self._archive.settled()
+            await self._wait_for_readers()
             await self._spool.remove(self._folder)
         finally:
             self._over = True
@@ -269,6 +287,7 @@ class Session:
             await self._archive.finish(self._end(complete), STORE_TIMEOUT)
         stored, recorded = self._archive.transcript_stored, self._archive.audio_stored
         self._move(State.DISCARDED if self._discard else State(self._outcome(complete)))
+        self._count()
         self.events.append(
             entries.Stopped(
                 session_id=self.id,
@@ -288,12 +307,24 @@ class Session:
             )
         )
 
+    def _count(self) -> None:
+        provider = self._provider.name if self._provider else "none"
+        self._tally.sessions[provider, self.params.protocol, self.state] += 1
+        self._tally.audio_s += self.audio.seconds
+        self._tally.unrecorded_s += self.params.format.seconds(self.audio.lost)
+
     def _outcome(self, complete: bool) -> SessionState:
         if self._interrupted:
             return "interrupted"
         if complete:
             return "incomplete" if self._abandoned else "completed"
         return "incomplete" if self._words else "failed"
+
+    async def _wait_for_readers(self) -> None:
+        """Leave the events on disk until those who are behind have read them from there."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READ_TIMEOUT):
+                await self.events.read_by_all()
 
     async def _linger(self) -> None:
         """Leave the events where a client that lost its socket too early can still fetch them."""
@@ -342,6 +373,7 @@ class Session:
         for entry in new:
             if isinstance(entry, entries.Transcript) and entry.is_final:
                 self._words += len(entry.text.split())
+                self._tally.segments += 1
             elif isinstance(entry, entries.UtteranceEnd):
                 self._utterances += 1
             self.events.append(entry)
@@ -359,6 +391,7 @@ class Session:
             self.events.append(entries.Provider(state="ready", provider=provider.name))
 
     def _on_switch(self, to: ConfiguredProvider, error: ProviderError) -> None:
+        self._tally.switches += 1
         state: entries.ProviderState = "reconnecting" if to is self._provider else "failed_over"
         self.events.append(entries.Provider(state=state, provider=to.name))
         self._move(State.RECOVERING)

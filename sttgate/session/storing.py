@@ -6,6 +6,7 @@ An outage of a store delays storing and nothing else; what is not stored yet lie
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -58,18 +59,20 @@ class Archive:
         self._transcripts = transcripts
         self._recordings = recordings
         self._on_outage = on_outage
+        self._retries: list[_Retry] = []
         self._feeder: _Feeder | None = None
         self._finishing: asyncio.Task[None] | None = None
 
     @property
-    def begun(self) -> bool:
-        """Whether there is anything to keep."""
-        return self._feeder is not None or self._transcripts is None
+    def outage_s(self) -> float:
+        """How long a store has been refusing, 0 if none does."""
+        now = time.monotonic()
+        return max((now - retry.since for retry in self._retries if retry.since), default=0.0)
 
     def begin(self) -> None:
         """Start to store the transcript; called with the first audio."""
         if self._transcripts is not None and self._feeder is None:
-            retry = _Retry(self._on_outage, "The transcript could not be stored yet.")
+            retry = self._retry("The transcript could not be stored yet.")
             self._feeder = _Feeder(self._transcripts, self._events, self._start(), retry)
 
     async def finish(self, end: SessionEnd, timeout: float) -> None:
@@ -98,7 +101,7 @@ class Archive:
         async def delete() -> None:
             await transcripts.delete(feeder.start.id)
 
-        await _Retry(self._on_outage, "The transcript could not be deleted yet.")(delete)
+        await self._retry("The transcript could not be deleted yet.")(delete)
 
     async def cancel(self) -> None:
         """Stop storing; what is owed stays in the spool."""
@@ -107,6 +110,11 @@ class Archive:
             await asyncio.wait({self._finishing})
         if self._feeder is not None:
             await self._feeder.cancel()
+
+    def _retry(self, message: str) -> _Retry:
+        retry = _Retry(self._on_outage, message)
+        self._retries.append(retry)
+        return retry
 
     async def _finish(self, end: SessionEnd) -> None:
         recording = asyncio.create_task(self._record(), name="record")
@@ -135,7 +143,7 @@ class Archive:
             await self._audio.finish()
             await recordings.put(self._folder.path.name, self._folder.audio.path)
 
-        await _Retry(self._on_outage, "The recording could not be stored yet.")(put)
+        await self._retry("The recording could not be stored yet.")(put)
         self.audio_stored = True
 
 
@@ -145,19 +153,20 @@ class _Retry:
     def __init__(self, on_outage: Callable[[str], None], message: str) -> None:
         self._on_outage = on_outage
         self._message = message
-        self._told = False
+        self.since = 0.0  # when the outage began, on the monotonic clock
 
     async def __call__(self, call: Callable[[], Awaitable[None]]) -> None:
         delay = _FIRST_RETRY
         while True:
             try:
                 await call()
+                self.since = 0.0
                 return
             except Exception as error:  # a plugin's mistake must not lose a session either
                 known = isinstance(error, (StoreError, OSError))
-                if not self._told:
+                if not self.since:
                     log.error("store_failed", error=str(error), exc_info=None if known else error)
-                    self._told = True
+                    self.since = time.monotonic()
                     self._on_outage(self._message)
             await asyncio.sleep(delay)
             delay = min(delay * 2, _MAX_RETRY)

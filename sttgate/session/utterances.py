@@ -37,7 +37,7 @@ class UtteranceBuilder:
         self._numbers = numbers
         self._reserved: int | None = None
         self._open = False
-        self._start = 0.0
+        self._start = self._end = 0.0
         self._offset = 0.0
 
     def restore(self, said: SaidBefore) -> None:
@@ -45,6 +45,7 @@ class UtteranceBuilder:
         self.settled = said.settled
         if said.open is not None:
             self._open, self._reserved, self._start = True, said.open, said.start
+            self._end = said.settled
 
     def begin_stream(self, offset: float) -> None:
         """Say that the next events count their time from session time ``offset``."""
@@ -64,6 +65,7 @@ class UtteranceBuilder:
         if text:
             if not self._open:
                 self._open, self._start = True, start
+            self._end = end
             result.append(self._entry(event, text, start, end))
         if event.endpoint:
             result += self.close("finalize" if finalizing else "endpoint")
@@ -96,7 +98,7 @@ class UtteranceBuilder:
             entries.UtteranceEnd(
                 utterance_id=number,
                 start=_round(self._start),
-                end=_round(self.settled),
+                end=_round(self._end),
                 channel=self._channel,
                 reason=reason,
             )

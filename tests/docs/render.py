@@ -96,6 +96,13 @@ def _help(command: str) -> str:
     return f"```text\n$ sttgate {command}{' ' if command else ''}--help\n{result.output}```"
 
 
+def _commands(group: str) -> str:
+    command = root.get_command(click.Context(root), group)
+    assert isinstance(command, click.Group)
+    names = ["", *sorted(command.commands)]
+    return "\n\n".join(_help(f"{group} {name}".strip()) for name in names)
+
+
 def _options(what: str) -> str:
     kind, name = what.split()
     spec = next(spec for kind_, spec in specs() if (kind_, spec.name) == (kind, name))
@@ -162,6 +169,7 @@ def _errors(_: str) -> str:
 _KINDS: Mapping[str, Callable[[str], str]] = {
     "file": _file,
     "help": _help,
+    "commands": _commands,
     "options": _options,
     "section": _section,
     "capabilities": _capabilities,

@@ -15,15 +15,17 @@ from tests.gateways import build_config
 
 @pytest.fixture
 def serve(tmp_path: Path, aiohttp_client: AiohttpClient) -> Serve:
-    """Return a function that serves a configuration given like to ``build_config``."""
+    """Return a function that serves a provider with its options, and other sections of config.yaml."""
 
-    async def serve(provider: str = "echo", /, **options: object) -> Server:
-        config = build_config(
-            tmp_path,
-            providers={provider: options},
-            chain=[provider],
-            plugins={"dirs": [str(ENGINES)]},
-        )
+    async def serve(
+        provider: str = "echo", /, *, sections: dict[str, object] | None = None, **options: object
+    ) -> Server:
+        content = {
+            "providers": {provider: options},
+            "chain": [provider],
+            "plugins": {"dirs": [str(ENGINES)]},
+        }
+        config = build_config(tmp_path, **(content | (sections or {})))
         gateway = Gateway.from_config(config)
         return Server(gateway, await aiohttp_client(create_app(gateway)))
 

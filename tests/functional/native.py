@@ -73,7 +73,7 @@ class Wire:
     @classmethod
     async def open(cls, port: int, query: str = "", receive_buffer: int | None = None) -> Wire:
         """Connect; ``receive_buffer`` is in bytes, for one that soon has no more room."""
-        sock = sockets.socket()
+        sock = sockets.socket(proto=sockets.IPPROTO_TCP)  # or asyncio leaves Nagle on
         if receive_buffer is not None:
             sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
@@ -93,6 +93,16 @@ class Wire:
         length = len(payload) if size is None else size
         mask = bytes(4)  # all zero, so that the payload goes out as it is
         self._writer.write(struct.pack(">BBQ", 0x80 | opcode, 0x80 | 127, length) + mask + payload)
+
+    def send_close(self, code: int) -> None:
+        """Send a Close frame; control frames have short headers only."""
+        self._writer.write(bytes((0x88, 0x82)) + bytes(4) + code.to_bytes(2, "big"))
+
+    async def ended(self, timeout: float = 10.0) -> None:
+        """Read on until the server ends the connection."""
+        async with asyncio.timeout(timeout):
+            await self._reader.read()
+        self._writer.transport.abort()
 
     async def receive(self, timeout: float = 10.0) -> tuple[WSMsgType, bytes]:
         """Return opcode and payload of the next frame."""
@@ -120,7 +130,7 @@ Serve = Callable[..., Awaitable[Server]]
 async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
     """Return once ``condition`` holds."""
     async with asyncio.timeout(timeout):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 
 

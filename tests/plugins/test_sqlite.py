@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from sttgate import (
     Word,
     hookspecs,
 )
-from sttgate.errors import RequestError
 from sttgate_sqlite.options import SqliteOptions
 from sttgate_sqlite.store import SqliteStore
 
@@ -110,12 +110,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "sttgate.db"
 
 
+@asynccontextmanager
+async def opened(path: Path, **options: object) -> AsyncIterator[SqliteStore]:
+    """Open a store, and close it whatever happens."""
+    store = SqliteStore(SqliteOptions(path=path, **options))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    yield store
-    await store.close()
+    async with opened(path) as store:
+        yield store
 
 
 def test_plugin_offers_the_store() -> None:
@@ -262,90 +271,33 @@ async def test_delete(store: SqliteStore, path: Path) -> None:
 
 async def test_deleted_text_leaves_the_files(path: Path) -> None:
     """After a deletion and close, no byte of what was said is in the database or beside it."""
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    for number in range(20):
-        await store.begin(session(number, title="zanzibar"))
-        await store.add_utterance(f"s{number}", utterance(1, f"xylophone{number} quokka"))
-        word = Word(text="xylophone", start=0.0, end=1.0)
-        await store.add_utterance(f"s{number}", replace(utterance(2, "other"), words=(word,)))
-    await store.begin(session(100))
-    await store.add_utterance("s100", utterance(1, "walrus"))
-    for number in range(20):
-        await store.delete(f"s{number}")
-    await store.close()
+    async with opened(path) as store:
+        for number in range(20):
+            await store.begin(session(number, title="zanzibar"))
+            await store.add_utterance(f"s{number}", utterance(1, f"xylophone{number} quokka"))
+            word = Word(text="xylophone", start=0.0, end=1.0)
+            await store.add_utterance(f"s{number}", replace(utterance(2, "other"), words=(word,)))
+        await store.begin(session(100))
+        await store.add_utterance("s100", utterance(1, "walrus"))
+        for number in range(20):
+            await store.delete(f"s{number}")
     content = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert b"walrus" in content
     assert not [word for word in (b"zanzi", b"xyloph", b"ylophone", b"uokka") if word in content]
 
 
-async def test_list_pages_are_stable(store: SqliteStore) -> None:
-    """Pages go from new to old without a gap or a double, also while sessions are added."""
-    for number in range(10):
-        await store.begin(session(number, created_at=1_760_000_000.0 + number // 3))
-    expected = [s.start.id for s in (await store.list(SessionQuery())).sessions]
-    assert expected == ["s9", "s8", "s7", "s6", "s5", "s4", "s3", "s2", "s1", "s0"]
-    seen: list[str] = []
-    cursor = None
-    for number in range(100, 104):
-        page = await store.list(SessionQuery(limit=3, cursor=cursor))
-        seen += [s.start.id for s in page.sessions]
-        cursor = page.cursor
-        await store.begin(session(number))
-    assert seen == expected
-    assert cursor is None
-
-
-async def test_full_last_page_has_no_cursor(store: SqliteStore) -> None:
-    """A page that ends with the oldest session does not promise another."""
-    for number in range(4):
-        await store.begin(session(number))
-    page = await store.list(SessionQuery(limit=2))
-    page = await store.list(SessionQuery(limit=2, cursor=page.cursor))
-    assert [s.start.id for s in page.sessions] == ["s1", "s0"]
-    assert page.cursor is None
-
-
-async def test_list_filters(store: SqliteStore) -> None:
-    """The list can be narrowed by time, provider, language and state, and by several at once."""
-    await store.begin(session(1, provider="echo", language="en"))
-    await store.begin(session(2, provider="echo", language="fr"))
-    await store.begin(session(3, provider="deepgram", language="fr"))
-    await store.end("s1", replace(END, provider=None, language=None))
-
-    async def ids(**filters: object) -> list[str]:
-        page = await store.list(SessionQuery(**filters))
-        return [s.start.id for s in page.sessions]
-
-    assert await ids(provider="echo") == ["s2", "s1"]
-    assert await ids(language="fr") == ["s3", "s2"]
-    assert await ids(provider="echo", language="fr") == ["s2"]
-    assert await ids(state="active") == ["s3", "s2"]
-    assert await ids(state="completed") == ["s1"]
-    assert await ids(since=1_760_000_002.0) == ["s3", "s2"]
-    assert await ids(until=1_760_000_002.0) == ["s1"]
-    assert await ids(provider="nobody") == []
-
-
-@pytest.mark.parametrize("cursor", ["", "x", "é", "W10=", "WzEsMl0=", "!!!!", "bnVsbA=="])
-async def test_bad_cursor(store: SqliteStore, cursor: str) -> None:
-    """A cursor that is not from a page is the caller's mistake, not the store's."""
-    with pytest.raises(RequestError, match="cursor"):
-        await store.list(SessionQuery(cursor=cursor))
-
-
 async def test_reopen_keeps_everything(path: Path) -> None:
     """What was stored is there when the database is opened again, by the same or another store."""
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    await store.begin(START)
-    await store.add_utterance(START.id, UTTERANCE)
-    await store.end(START.id, END)
-    before = await store.get(START.id)
-    await store.close()
-    await store.open()
-    assert await store.get(START.id) == before
-    await store.close()
+    async with opened(path) as store:
+        await store.begin(START)
+        await store.add_utterance(START.id, UTTERANCE)
+        await store.end(START.id, END)
+        before = await store.get(START.id)
+        await store.close()
+        await store.open()
+        assert await store.get(START.id) == before
+    async with opened(path) as store:
+        assert await store.get(START.id) == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -366,14 +318,12 @@ async def test_check_writes(store: SqliteStore) -> None:
 @pytest.mark.parametrize("window", [0, 20])
 async def test_concurrent_writes_are_grouped(path: Path, window: int) -> None:
     """A hundred callers at once are all stored, in few commits."""
-    store = SqliteStore(SqliteOptions(path=path, group_commit_ms=window, synchronous="normal"))
-    await store.open()
-    await store.begin(session(1))
-    await asyncio.gather(
-        *(store.add_utterance("s1", utterance(number, "word")) for number in range(1, 101))
-    )
-    conversation = await store.get("s1")
-    await store.close()
+    async with opened(path, group_commit_ms=window, synchronous="normal") as store:
+        await store.begin(session(1))
+        await asyncio.gather(
+            *(store.add_utterance("s1", utterance(number, "word")) for number in range(1, 101))
+        )
+        conversation = await store.get("s1")
     assert conversation is not None
     assert [u.number for u in conversation.utterances] == list(range(1, 101))
     assert (conversation.session.utterances, conversation.session.words) == (100, 100)
@@ -389,19 +339,20 @@ async def test_more_writes_than_the_queue_holds(store: SqliteStore) -> None:
     assert page.sessions[0].utterances == 2500
 
 
-async def test_close_finishes_what_was_accepted(path: Path) -> None:
-    """Writes that wait when close is called are stored; later ones are refused."""
-    store = SqliteStore(SqliteOptions(path=path, group_commit_ms=50))
-    await store.open()
-    writes = [asyncio.create_task(store.begin(session(number))) for number in range(10)]
-    await asyncio.sleep(0)
-    await store.close()
-    await asyncio.gather(*writes)
-    with pytest.raises(StoreError, match="is not open"):
-        await store.begin(START)
-    await store.open()
-    assert len((await store.list(SessionQuery())).sessions) == 10
-    await store.close()
+@pytest.mark.parametrize("window", [0, 50])
+async def test_close_finishes_what_was_accepted(path: Path, window: int) -> None:
+    """Writes that wait or run when close is called are stored; later ones are refused."""
+    async with opened(path, group_commit_ms=window) as store:
+        writes = []
+        for number in range(10):
+            writes.append(asyncio.create_task(store.begin(session(number))))
+            await asyncio.sleep(0)
+        await store.close()
+        await asyncio.gather(*writes)
+        with pytest.raises(StoreError, match="is not open"):
+            await store.begin(START)
+        await store.open()
+        assert len((await store.list(SessionQuery())).sessions) == 10
 
 
 async def test_not_open(path: Path) -> None:

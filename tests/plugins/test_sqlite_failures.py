@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sttgate import SessionQuery, StoreError
 from sttgate_sqlite.options import SqliteOptions
 from sttgate_sqlite.store import SqliteStore
 
-from .test_sqlite import no_leaked_thread, path, session, sqlite_threads, store, utterance
+from .test_sqlite import no_leaked_thread, opened, path, session, sqlite_threads, store, utterance
 
 __all__ = ["no_leaked_thread", "path", "store"]  # fixtures
 
@@ -26,8 +27,11 @@ __all__ = ["no_leaked_thread", "path", "store"]  # fixtures
 async def opening_fails(path: Path, **options: object) -> str:
     """Return what opening ``path`` complains about."""
     store = SqliteStore(SqliteOptions(path=path, **options))
-    with pytest.raises(StoreError) as caught:
-        await store.open()
+    try:
+        with pytest.raises(StoreError) as caught:
+            await store.open()
+    finally:
+        await store.close()
     message = str(caught.value)
     assert str(path) in message
     return message
@@ -38,6 +42,15 @@ def change(path: Path, *statements: str) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     for statement in statements:
         connection.execute(statement)
+    connection.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep everybody from writing to a database."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield
     connection.close()
 
 
@@ -82,14 +95,12 @@ async def test_cancelled_open_leaves_nothing(path: Path, steps: int) -> None:
         await asyncio.sleep(0.0003)
     opening.cancel()
     await asyncio.wait([opening])
-    if not opening.cancelled():
-        await store.close()
+    await store.close()
     for thread in sqlite_threads():
         thread.join(5)
     assert not sqlite_threads()
-    await store.open()
-    await store.check()
-    await store.close()
+    async with opened(path) as store:
+        await store.check()
 
 
 async def test_one_failure_does_not_touch_the_group(store: SqliteStore) -> None:
@@ -112,82 +123,66 @@ async def test_one_failure_does_not_touch_the_group(store: SqliteStore) -> None:
 
 async def test_two_processes_write(store: SqliteStore, path: Path) -> None:
     """Another writer of the same file only makes this one wait."""
-    other = SqliteStore(SqliteOptions(path=path))
-    await other.open()
     await store.begin(session(1))
-    await asyncio.gather(
-        *(
-            one.add_utterance("s1", utterance(2 * number + offset, "word"))
-            for number in range(1, 51)
-            for offset, one in enumerate((store, other))
+    async with opened(path) as other:
+        await asyncio.gather(
+            *(
+                one.add_utterance("s1", utterance(2 * number + offset, "word"))
+                for number in range(1, 51)
+                for offset, one in enumerate((store, other))
+            )
         )
-    )
-    await other.close()
     page = await store.list(SessionQuery())
     assert page.sessions[0].utterances == 100
 
 
 async def test_locked_by_another_program(path: Path) -> None:
     """A lock that outlasts the timeout is an error; reading goes on, and later writes work."""
-    store = SqliteStore(SqliteOptions(path=path, busy_timeout_ms=50))
-    await store.open()
-    await store.begin(session(1))
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match=r"sttgate\.db is locked by another program; close"):
+    async with opened(path, busy_timeout_ms=50) as store:
+        await store.begin(session(1))
+        with locked(path):
+            with pytest.raises(StoreError, match=r"sttgate\.db is locked by another program; clo"):
+                await store.add_utterance("s1", utterance(1, "word"))
+            with pytest.raises(StoreError, match="is locked"):
+                await store.check()
+            assert await store.get("s1") is not None
         await store.add_utterance("s1", utterance(1, "word"))
-    with pytest.raises(StoreError, match="is locked"):
-        await store.check()
-    assert await store.get("s1") is not None
-    other.execute("ROLLBACK")
-    other.close()
-    await store.add_utterance("s1", utterance(1, "word"))
-    await store.close()
 
 
-async def test_lock_is_waited_for(path: Path) -> None:
+async def test_lock_is_waited_for(store: SqliteStore, path: Path) -> None:
     """A short lock delays a write."""
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    write = asyncio.create_task(store.begin(session(1)))
-    await asyncio.sleep(0.2)
-    assert not write.done()
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(path):
+        write = asyncio.create_task(store.begin(session(1)))
+        await asyncio.sleep(0.2)
+        assert not write.done()
     await write
-    await store.close()
 
 
 async def test_new_file_is_locked(path: Path) -> None:
     """Opening says so too when the lock keeps it from making its tables."""
     path.parent.mkdir()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    other.execute("CREATE TABLE t (x)")
-    assert "is locked by another program" in await opening_fails(path, busy_timeout_ms=50)
-    other.close()
+    with locked(path):
+        assert "is locked by another program" in await opening_fails(path, busy_timeout_ms=50)
 
 
 async def test_two_open_a_new_database(path: Path) -> None:
     """Of two that open a new database at once, one makes the tables and both can use them."""
     one, two = (SqliteStore(SqliteOptions(path=path)) for _ in range(2))
-    await asyncio.gather(one.open(), two.open())
-    await asyncio.gather(one.begin(session(1)), two.begin(session(2)))
-    assert len((await one.list(SessionQuery())).sessions) == 2
-    await one.close()
-    await two.close()
+    try:
+        await asyncio.gather(one.open(), two.open())
+        await asyncio.gather(one.begin(session(1)), two.begin(session(2)))
+        assert len((await one.list(SessionQuery())).sessions) == 2
+    finally:
+        await one.close()
+        await two.close()
 
 
 async def test_empty_file_becomes_a_database(path: Path) -> None:
     """An empty file, such as a crash at the first start may leave, is a database of version 0."""
     path.parent.mkdir()
     path.touch()
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    await store.begin(session(1))
-    await store.close()
+    async with opened(path) as store:
+        await store.begin(session(1))
 
 
 async def test_folder_below_a_file(tmp_path: Path) -> None:
@@ -219,14 +214,22 @@ async def test_not_a_database(path: Path) -> None:
     assert path.read_bytes() == content
 
 
-async def test_damaged_database(path: Path) -> None:
-    """Damage inside the file is an error of the call that meets it, and says what to move aside."""
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
+async def test_damaged_index(store: SqliteStore, path: Path) -> None:
+    """Damage that a call meets is its error, and says what to move aside; others still work."""
     await store.begin(session(1))
-    for number in range(1, 300):
-        await store.add_utterance("s1", utterance(number, f"word{number} " * 20))
-    await store.close()
+    await store.add_utterance("s1", utterance(1, "word"))
+    change(path, "DELETE FROM utterance_index_data")
+    with pytest.raises(StoreError, match=r"is damaged; stop the program, move sttgate\.db"):
+        await store.search("word")
+    assert await store.get("s1") is not None
+
+
+async def test_damaged_database(path: Path) -> None:
+    """Damage of the whole file is noticed at opening; the file is left for whoever can mend it."""
+    async with opened(path) as store:
+        await store.begin(session(1))
+        for number in range(1, 50):
+            await store.add_utterance("s1", utterance(number, f"word{number} " * 100))
     content = bytearray(path.read_bytes())
     content[4096:] = bytes(b ^ 0xA5 for b in content[4096:])
     path.write_bytes(content)
@@ -237,9 +240,8 @@ async def test_damaged_database(path: Path) -> None:
 
 async def test_newer_schema(path: Path) -> None:
     """A database of a newer version of the program is not touched."""
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    await store.close()
+    async with opened(path):
+        pass
     change(path, "PRAGMA user_version = 999")
     message = await opening_fails(path)
     assert "made by a newer version of the program (its schema is 999" in message
@@ -277,38 +279,42 @@ def make_read_only(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
 
 
-async def test_full_disk(small_disk: Path) -> None:
-    """A full disk refuses writes and loses none that was accepted; with room again they go on."""
-    store = SqliteStore(SqliteOptions(path=small_disk / "sttgate.db"))
-    await store.open()
-    await store.begin(session(1))
-    ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(300_000))
-    accepted = []
-    for batch in range(100):
-        numbers = range(batch * 10 + 1, batch * 10 + 11)
+async def fill(store: SqliteStore) -> tuple[list[int], list[str]]:
+    """Add utterances until some fail; return the numbers of the others, and the errors."""
+    accepted: list[int] = []
+    errors: list[str] = []
+    for first in range(1, 1000, 10):
+        numbers = range(first, first + 10)
         results = await asyncio.gather(
             *(store.add_utterance("s1", utterance(number, "word " * 200)) for number in numbers),
             return_exceptions=True,
         )
-        accepted += [n for n, r in zip(numbers, results, strict=True) if r is None]
-        if any(results):
+        accepted += [n for n, result in zip(numbers, results, strict=True) if result is None]
+        errors += [str(result) for result in results if result is not None]
+        if errors:
             break
-    else:
-        pytest.fail("the disk never became full")
-    errors = [str(result) for result in results if result is not None]
-    assert all("has no room to grow because the disk is full; free some" in e for e in errors)
-    with pytest.raises(StoreError, match="disk is full"):
-        await store.add_utterance("s1", utterance(9999, "word " * 20_000))
-    ballast.unlink()
-    await store.add_utterance("s1", utterance(9999, "after"))
-    conversation = await store.get("s1")
-    assert conversation is not None
-    assert {u.number for u in conversation.utterances} >= {*accepted, 9999}
-    await store.close()
-    await store.open()
-    assert await store.get("s1") == conversation
-    await store.close()
+    assert errors, "the disk never became full"
+    return accepted, errors
+
+
+async def test_full_disk(small_disk: Path) -> None:
+    """A full disk refuses writes and loses none that was accepted; with room again they go on."""
+    path = small_disk / "sttgate.db"
+    ballast = small_disk / "ballast"
+    async with opened(path) as store:
+        await store.begin(session(1))
+        ballast.write_bytes(bytes(300_000))
+        accepted, errors = await fill(store)
+        assert all("has no room to grow because the disk is full; free some" in e for e in errors)
+        with pytest.raises(StoreError, match="disk is full"):
+            await store.add_utterance("s1", utterance(9999, "word " * 20_000))
+        ballast.unlink()
+        await store.add_utterance("s1", utterance(9999, "after"))
+        conversation = await store.get("s1")
+        assert conversation is not None
+        assert {u.number for u in conversation.utterances} >= {*accepted, 9999}
+    async with opened(path) as store:
+        assert await store.get("s1") == conversation
 
 
 async def test_read_only_disk(small_disk: Path) -> None:
@@ -359,22 +365,18 @@ def kill_when_stored(path: Path, then: str) -> None:
 async def test_kill_keeps_what_was_stored(path: Path) -> None:
     """An utterance is there after ``kill -9`` right behind the call that stored it."""
     kill_when_stored(path, "sleep")
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    conversation = await store.get("s")
-    assert conversation is not None
-    assert conversation.text == "quokka"
-    assert len(await store.search("quokka")) == 1
-    await store.close()
+    async with opened(path) as store:
+        conversation = await store.get("s")
+        assert conversation is not None
+        assert conversation.text == "quokka"
+        assert len(await store.search("quokka")) == 1
 
 
 async def test_kill_after_delete(path: Path) -> None:
     """What a killed process had deleted is gone from the files after the next start and stop."""
     kill_when_stored(path, "delete")
-    store = SqliteStore(SqliteOptions(path=path))
-    await store.open()
-    assert await store.get("s") is None
-    await store.close()
+    async with opened(path) as store:
+        assert await store.get("s") is None
     assert b"uokka" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 

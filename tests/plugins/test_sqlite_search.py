@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttgate_sqlite.options import SqliteOptions
 from sttgate_sqlite.store import SqliteStore
 
-from .test_sqlite import no_leaked_thread, path, session, store, utterance
+from .test_sqlite import no_leaked_thread, opened, path, session, store, utterance
 
 __all__ = ["no_leaked_thread", "path", "store"]  # fixtures
 
@@ -154,15 +153,11 @@ def test_search_never_fails(queries: list[str]) -> None:
 
     async def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            store = SqliteStore(SqliteOptions(path=Path(folder) / "x.db", synchronous="normal"))
-            await store.open()
-            try:
+            async with opened(Path(folder) / "x.db", synchronous="normal") as store:
                 await store.begin(session(1))
                 for number, text in enumerate(queries, 1):
                     await store.add_utterance("s1", utterance(number, text))
                 for query in queries:
                     assert set(await found(store, query)) <= set(range(1, len(queries) + 1))
-            finally:
-                await store.close()
 
     asyncio.run(run())

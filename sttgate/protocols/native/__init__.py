@@ -38,7 +38,7 @@ class NativeEndpoint:
         response = web.WebSocketResponse(
             heartbeat=_HEARTBEAT,
             timeout=2.0,
-            max_msg_size=MAX_MESSAGE_BYTES,
+            max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what reaches it
             compress=False,
             protocols=(SUBPROTOCOL,),
         )

@@ -273,7 +273,8 @@ class NativeConnection:
             while self._replies:
                 await self._send(self._replies.popleft())
             reader = self._reader
-            for entry in await reader.take() if reader is not None else ():
+            batch = await reader.take() if reader is not None else []
+            for entry in batch:
                 if reader is not self._reader:
                     break
                 text = (
@@ -286,8 +287,9 @@ class NativeConnection:
             if self._close_with is not None and self._session is None and not self._replies:
                 self._closing.set_result(self._close_with)
                 return
-            await self._wake.wait()
-            self._wake.clear()
+            if not batch:
+                await self._wake.wait()
+                self._wake.clear()
 
     async def _send(self, text: str) -> None:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import array
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 from sttgate import (
@@ -16,7 +18,11 @@ from sttgate import (
     Provider,
     ProviderEvent,
     ProviderSpec,
+    Recording,
+    RecordingStore,
     SpeechStarted,
+    StoreError,
+    StoreSpec,
     StreamParams,
     Transcript,
     UtteranceEnd,
@@ -103,7 +109,7 @@ class Meter(Provider):
             if isinstance(item, bytes):
                 samples.frombytes(item)
         seconds = len(samples) / params.sample_rate
-        rising = sum(a < 0 <= b for a, b in zip(samples, samples[1:], strict=False))
+        rising = sum(a < 0 <= b for a, b in pairwise(samples))
         text = f"{max(samples)} {rising / seconds:.0f} {params.sample_rate}"
         yield Transcript(text=text, start=0.0, end=seconds, is_final=True, endpoint=True)
 
@@ -186,6 +192,33 @@ class Pipeline(Provider):
             await asyncio.wait({reading})
 
 
+class Limbo(RecordingStore):
+    """Takes no recording before ``release`` is set, and keeps none."""
+
+    def __init__(self, options: Options) -> None:
+        self.reached = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def put(self, session_id: str, source: Path) -> Recording:
+        self.reached.set()
+        await self.release.wait()
+        size = source.stat().st_size
+        source.unlink()
+        return Recording(session_id=session_id, size=size)
+
+    async def find(self, session_id: str) -> Recording | None:
+        return None
+
+    async def read(
+        self, session_id: str, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
+        raise StoreError("limbo keeps nothing")
+        yield b""
+
+    async def delete(self, session_id: str) -> bool:
+        return False
+
+
 @hookimpl
 def sttgate_providers() -> list[ProviderSpec]:
     return [
@@ -194,3 +227,8 @@ def sttgate_providers() -> list[ProviderSpec]:
         ProviderSpec(name="torrent", factory=Torrent, options=TorrentOptions),
         ProviderSpec(name="pipeline", factory=Pipeline, options=PipelineOptions),
     ]
+
+
+@hookimpl
+def sttgate_recording_stores() -> list[StoreSpec]:
+    return [StoreSpec(name="limbo", factory=Limbo)]

@@ -1,0 +1,96 @@
+"""``/metrics`` for Prometheus, put together from plain counters at the moment it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from sttgate.gateway import Gateway
+
+
+class GatewayCollector(Collector):
+    """Reads a gateway's state. Labels come from fixed sets only: never a session or a key."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric family."""
+        gateway, tally = self._gateway, self._gateway.tally
+        live = list(gateway.sessions.values())
+        yield _gauge("sessions_active", "Sessions that are open or being stored.", len(live))
+        sessions = CounterMetricFamily(
+            "sttgate_sessions", "Sessions that ended.", labels=("provider", "protocol", "outcome")
+        )
+        for labels, count in tally.sessions.items():
+            sessions.add_metric(labels, count)
+        yield sessions
+        errors = CounterMetricFamily(
+            "sttgate_provider_errors", "Streams that failed.", labels=("provider", "code")
+        )
+        for pair, count in tally.provider_errors.items():
+            errors.add_metric(pair, count)
+        yield errors
+        rejected = CounterMetricFamily("sttgate_rejected", "Requests refused.", labels=("reason",))
+        for reason, count in tally.rejected.items():
+            rejected.add_metric((reason,), count)
+        yield rejected
+        yield _counter("provider_switches", "Streams that replaced a failed one.", tally.switches)
+        yield _counter("segments", "Finals.", tally.segments)
+        yield _counter("resumes", "Sessions taken up again on a new socket.", tally.resumes)
+        received = tally.audio_s + sum(session.audio.seconds for session in live)
+        yield _counter("audio_received_seconds", "Audio received.", received)
+        yield _counter("audio_replayed_seconds", "Audio heard again.", tally.replayed_s)
+        yield _counter("audio_unrecorded_seconds", "Audio no disk took.", tally.unrecorded_s)
+        backlog = sum(session.backlog_s for session in live)
+        yield _gauge("audio_backlog_seconds", "Audio received and not yet final.", backlog)
+        outage = max((session.store_outage_s for session in live), default=0.0)
+        yield _gauge("store_outage_seconds", "Since when a store refuses, 0 if none does.", outage)
+        failing = float(gateway.spool.error is not None)
+        yield _gauge("spool_failing", "Whether the spool's disk refuses to write.", failing)
+        yield _gauge("spool_bytes", "Audio of live sessions.", sum(s.audio.size for s in live))
+        yield _gauge("draining", "Whether the gateway is going away.", float(not gateway.ready))
+        up = GaugeMetricFamily(
+            "sttgate_provider_up",
+            "Whether the circuit to a provider is closed.",
+            labels=("provider",),
+        )
+        for provider in gateway.chain:
+            up.add_metric((provider.name,), float(provider.breaker.health == "closed"))
+        yield up
+        info = GaugeMetricFamily(
+            "sttgate_build_info", "The version that runs.", labels=("version",)
+        )
+        info.add_metric((version("sttgate"),), 1)
+        yield info
+
+
+class Metrics:
+    """The route."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(GatewayCollector(gateway))
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the routes to add to an application."""
+        return [web.get("/metrics", self.show)]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Return the metrics as text."""
+        body = generate_latest(self._registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"sttgate_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"sttgate_{name}", text, value=value)
