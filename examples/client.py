@@ -12,7 +12,9 @@ import asyncio
 import sys
 import time
 import wave
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -21,34 +23,33 @@ PATH = "/ws/v1/speech-to-text"
 CHUNK = 0.1  # seconds of audio in a message
 
 
+@dataclass
 class Audio:
-    """16-bit PCM: from a WAV file, or as it comes on stdin for the name ``-``."""
+    """16-bit PCM; ``read`` takes a number of frames and returns their bytes, fewer at the end."""
 
-    def __init__(self, name: str, sample_rate: int, channels: int) -> None:
-        self.sample_rate, self.channels = sample_rate, channels
-        self._wav = None
-        if name != "-":
-            self._wav = wave.open(name, "rb")
-            if self._wav.getsampwidth() != 2:
-                raise wave.Error("its samples do not have 16 bits")
-            self.sample_rate, self.channels = self._wav.getframerate(), self._wav.getnchannels()
+    sample_rate: int
+    channels: int
+    read: Callable[[int], bytes]
 
-    def read(self) -> bytes:
-        """Return the next chunk, empty at the end; waits for stdin."""
-        frames = round(CHUNK * self.sample_rate)
-        if self._wav is not None:
-            return self._wav.readframes(frames)
-        return sys.stdin.buffer.read(frames * self.channels * 2)
 
-    def close(self) -> None:
-        if self._wav is not None:
-            self._wav.close()
+@contextmanager
+def open_audio(name: str, sample_rate: int, channels: int) -> Iterator[Audio]:
+    """Open a WAV file, or stdin for the name ``-``, with raw audio of this format."""
+    if name == "-":
+        frame = 2 * channels
+        yield Audio(sample_rate, channels, lambda count: sys.stdin.buffer.read(count * frame))
+        return
+    with wave.open(name, "rb") as wav:
+        if wav.getsampwidth() != 2:
+            raise wave.Error(f"{name} does not have 16-bit samples")
+        yield Audio(wav.getframerate(), wav.getnchannels(), wav.readframes)
 
 
 async def send(socket: aiohttp.ClientWebSocketResponse, audio: Audio) -> None:
     """Send the audio no faster than somebody can speak it, then ``stop``."""
     due = time.monotonic()
-    while chunk := await asyncio.to_thread(audio.read):
+    frames = round(CHUNK * audio.sample_rate)
+    while chunk := await asyncio.to_thread(audio.read, frames):
         await socket.send_bytes(chunk)
         due = max(due + CHUNK, time.monotonic() - 1)
         await asyncio.sleep(due - time.monotonic())
@@ -72,6 +73,8 @@ async def receive(socket: aiohttp.ClientWebSocketResponse) -> bool:
                 print(f"{rewrite}[{event['state']}: {event['provider']}]", file=sys.stderr)
             case "error":
                 print(f"{rewrite}{event['message']} ({event['code']})", file=sys.stderr)
+                if "session_id" not in event:
+                    return False  # about a request: there is no session to wait for
                 fine = False
             case "stopped":
                 print(f"{rewrite}[session {event['session_id']}]", file=sys.stderr)
@@ -102,6 +105,7 @@ async def transcribe(audio: Audio, gateway: str, **wishes: str | None) -> bool:
 
 
 def main() -> None:
+    """Read the command line, run one session, exit with 1 if it did not go well."""
     parser = argparse.ArgumentParser(description="Stream audio to sttgate and print the words.")
     parser.add_argument("audio", help="a WAV file, or - for raw 16-bit PCM on stdin")
     parser.add_argument("--gateway", default=GATEWAY, metavar="URL", help=f"default: {GATEWAY}")
@@ -111,7 +115,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=1, help="of raw audio; default: 1")
     args = parser.parse_args()
     try:
-        with closing(Audio(args.audio, args.rate, args.channels)) as audio:
+        with open_audio(args.audio, args.rate, args.channels) as audio:
             fine = asyncio.run(
                 transcribe(
                     audio,

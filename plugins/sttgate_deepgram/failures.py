@@ -25,6 +25,7 @@ from sttgate import (
 NO_CLOSE_FRAME = 1006
 NORMAL_CLOSURE = 1000
 _QUOTE_MAX_CHARS = 200
+_RETRY_AFTER_MAX = 3_600.0
 
 _REFUSALS: dict[int, tuple[type[ProviderError], str]] = {
     401: (ProviderAuth, "check its API key"),
@@ -152,8 +153,10 @@ def _seconds(retry_after: str | None) -> float | None:
     if retry_after is None:
         return None
     if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return None
+        seconds = float(retry_after)
+    else:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), _RETRY_AFTER_MAX)

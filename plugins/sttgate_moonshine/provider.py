@@ -132,6 +132,8 @@ class MoonshineProvider(Provider):
 
 
 def _load(assets: Assets, threads: int) -> Models:
+    # onnxruntime 1.29 and later collect and send telemetry unless told not to before the import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # Here, not above: numpy and onnxruntime take a while, and a thread has the time.
     from sttgate_moonshine.engine import load
 

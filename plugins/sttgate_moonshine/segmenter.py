@@ -42,8 +42,8 @@ class Rules:
     """A frame above this level can begin speech."""
     hold_level: float = 0.35
     """A frame above this level continues speech."""
-    begin_frames: int = 2
-    """So many frames in a row begin speech; fewer are a click."""
+    begin_frames: int = 3
+    """So many frames in a row begin speech; fewer are a click, or a syllable nobody can make out."""
     preroll: int = samples(0.4)
     """Audio before the first voiced frame that belongs to a segment: onsets are soft."""
     tail: int = samples(0.25)
@@ -159,14 +159,21 @@ class Segmenter:
             return self._listen(level)
         return self._follow(self._segment, level)
 
-    def settle(self, end: int) -> list[Decision]:
-        """Close everything up to ``end``, the end of all audio so far (less than a frame ahead)."""
+    def settle(self, end: int, *, endpoint: bool = True) -> list[Decision]:
+        """Close everything up to ``end``, the end of all audio so far (less than a frame ahead).
+
+        ``endpoint`` says whether an utterance that is open ends with it.
+        """
         if self._segment is not None:
             speech = self.guess or self._segment.until(end)
-            return [self._close(end, endpoint=True, speech=speech)]
+            return [self._close(end, endpoint=endpoint, speech=speech)]
         if end > self.settled:
-            return [self._close(end, endpoint=self._open)]
+            return [self._close(end, endpoint=endpoint and self._open)]
         return []
+
+    def idle(self, end: int) -> list[Decision]:
+        """Close everything up to ``end`` because no more audio comes for now: a pause of its own kind."""
+        return self.settle(end, endpoint=self._rules.endpoint is not None)
 
     def _listen(self, level: float) -> list[Decision]:
         rules = self._rules

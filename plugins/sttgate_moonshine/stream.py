@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _MOST_UNSETTLED = 35 * SAMPLE_RATE
 """Read no further ahead of the finals handed out; more than the longest segment and its silence."""
+_IDLE_SECONDS = 5.0
+"""When no audio has come for so long, what was heard is settled: the host waits for it no longer
+than ten seconds, and what comes next is no continuation."""
 _SLICE_BYTES = 2 * 10 * FRAME
 """Judge so much audio (about a millisecond's work) before the event loop gets its turn."""
 
@@ -135,9 +138,18 @@ class Stream:
         return self._writer.final(first.closed, said)
 
     async def _read(self, audio: AudioInput) -> None:
-        async for item in audio:
-            if item is Control.FINALIZE:
+        while True:
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    item = await audio.receive()
+            except TimeoutError:
+                self._follow(self._segmenter.idle(self._tape.end))
+                continue
+            if item is None or item is Control.FINALIZE:
                 self._follow(self._segmenter.settle(self._tape.end))
+            if item is None:
+                return
+            if item is Control.FINALIZE:
                 self._queue.append(Finalized())
                 self._news.set()
                 continue
@@ -149,7 +161,6 @@ class Stream:
                 while self._segmenter.position - self._emitted > _MOST_UNSETTLED:
                     self._room.clear()
                     await self._room.wait()
-        self._follow(self._segmenter.settle(self._tape.end))
 
     def _judge(self) -> None:
         """Segment the audio that has come."""

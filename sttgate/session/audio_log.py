@@ -10,6 +10,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -175,8 +176,12 @@ class AudioLog:
         if self._file.failing or self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
             self._room.set()
 
-    async def finish(self) -> None:
-        """Write what is left and put the true size into the header; OSError if the disk refuses."""
+    async def finish(self) -> Path:
+        """Write what is left and put the true size into the header; OSError if the disk refuses.
+
+        Returns a file to give away: another name of the log's, which stays for who comes after a crash.
+        """
         await self._file.flush()
         header = wav_header(self.format, self.size)
         await self._spool.run(lambda: self._file.overwrite(0, header))
+        return await self._spool.run(self._file.link)

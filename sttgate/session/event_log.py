@@ -87,9 +87,12 @@ class EventLog:
                 reader._notify()
 
     def _trim(self) -> None:
-        """Forget what every reader has seen; beyond the bound, stale interims, then the oldest."""
+        """Forget what every reader has seen; beyond the bound, stale interims, then the oldest.
+
+        The newest stays: ``Stopped`` may be read again by a client whose socket it was lost with.
+        """
         seen = min((reader.after for reader in self._readers), default=0)
-        while self._recent and self._recent[0].seq <= seen:
+        while len(self._recent) > 1 and self._recent[0].seq <= seen:
             self._evict(self._recent.popleft())
         if len(self._recent) > MEMORY_ENTRIES:
             newest = self._recent.pop()

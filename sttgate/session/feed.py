@@ -16,7 +16,7 @@ class Feed(AudioInput):
     """Reads ``log`` from byte ``start``; ``channel`` None mixes all channels.
 
     ``max_speed`` bounds the replay of a backlog, in times real time. ``position`` is what was handed
-    over, ``delivered_finalizes`` the finalize requests the stream has seen.
+    over, ``delivered_finalizes`` the finalize requests that the stream has seen and not confirmed.
     """
 
     def __init__(

@@ -25,6 +25,7 @@ from sttgate.session.utterances import SaidBefore, UtteranceBuilder
 log = structlog.get_logger(__name__)
 
 STALL_TIMEOUT = 10.0  # seconds without a sign of life from a provider that owes one
+FAREWELL_TIMEOUT = 5.0  # the same once the audio has ended: a caller waits, and others may be tried
 SETTLE_TIMEOUT = 90.0  # seconds of interims without a final: the tail to replay must be bounded
 FINALIZE_TOLERANCE = 0.05  # seconds a final may end before the finalize it answers
 _WATCH_INTERVAL = 1.0
@@ -39,8 +40,8 @@ class Recognition:
     """Hears one channel of ``audio`` (None: all mixed) and hands what it makes of it to ``emit``.
 
     ``on_open(provider)`` is called when a stream begins, ``on_ready(provider)`` when it has said
-    something, ``on_switch(next, error)`` when it failed and another follows, ``on_exhausted(error)``
-    when no provider is left to try.
+    something, ``on_switch(failed, next)`` when another follows, the same provider's or the next one's,
+    ``on_exhausted(error)`` when no provider is left to try.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Recognition:
         emit: Callable[[list[AnyEntry]], None],
         on_open: Callable[[ConfiguredProvider], None],
         on_ready: Callable[[ConfiguredProvider], None],
-        on_switch: Callable[[ConfiguredProvider, ProviderError], None],
+        on_switch: Callable[[ConfiguredProvider, ConfiguredProvider], None],
         on_exhausted: Callable[[ProviderError], None],
         on_finalized: Callable[[FinalizeRequest], None],
     ) -> None:
@@ -96,6 +97,15 @@ class Recognition:
         return Gap(start=start, end=round(self._audio.seconds, 3), channel=self.channel)
 
     @property
+    def _all_settled(self) -> bool:
+        """Whether the words of all audio there will ever be are final."""
+        return self._audio.ended and self.settled >= self._audio.size
+
+    def give_up(self) -> None:
+        """Close the open utterance: no more words will come."""
+        self._emit(self._builder.close("stop"))
+
+    @property
     def progress(self) -> tuple[int, int]:
         """A value that changes whenever the provider reads or says something."""
         return self._heard_events, self._feed.position if self._feed else 0
@@ -104,17 +114,20 @@ class Recognition:
         """Return once all audio is settled; raise the last ProviderError when nobody settles it.
 
         When every provider has failed, ``on_exhausted`` is told, and while audio still comes the
-        chain is tried again now and then: a long session outlives a long outage.
+        chain is tried again now and then, and once more when it has ended: a long session outlives a
+        long outage.
         """
         while True:
+            last = self._audio.ended
             try:
                 await self._try_chain()
                 return
             except ProviderError as error:
-                self._emit(self._builder.close("stop"))
+                self.give_up()
                 self._on_exhausted(error)
-                if await self._audio.ended_within(REVIVE_INTERVAL):
+                if last:
                     raise
+            await self._audio.ended_within(REVIVE_INTERVAL)
 
     async def _try_chain(self) -> None:
         """Return once all audio is settled; raise the last error when every provider failed."""
@@ -124,11 +137,11 @@ class Recognition:
             try:
                 await self._try_provider(provider)
                 return
-            except ProviderError as error:
+            except ProviderError:
                 if not candidates:
                     raise
-                provider = next_provider(candidates)
-                self._on_switch(provider, error)
+                failed, provider = provider, next_provider(candidates)
+                self._on_switch(failed, provider)
 
     async def _try_provider(self, provider: ConfiguredProvider) -> None:
         """Return once all audio is settled; raise when the provider has used up its tries."""
@@ -152,7 +165,7 @@ class Recognition:
                 )
                 if not error.retryable or tries >= _TRIES_PER_PROVIDER:
                     raise
-                self._on_switch(provider, error)
+                self._on_switch(provider, provider)
                 await asyncio.sleep(_retry_delay(tries, error))
 
     async def _stream(self, configured: ConfiguredProvider) -> None:
@@ -186,11 +199,12 @@ class Recognition:
                 await asyncio.wait({hearing}, timeout=_CANCEL_TIMEOUT)
                 if not hearing.done():
                     log.error("stream_ignores_cancellation", provider=configured.name)
-        if not feed.exhausted:
+        if not (feed.exhausted or self._all_settled):
             raise ProviderUnavailable(f"provider {configured.name!r} ended before the audio did")
         configured.breaker.succeeded()
         self._settle(self._audio.size)
         self._emit(self._builder.close("stop"))
+        self._answer_finalizes(feed, self._audio.seconds)
 
     async def _hear(self, configured: ConfiguredProvider, feed: Feed, params: StreamParams) -> None:
         try:
@@ -215,39 +229,49 @@ class Recognition:
     async def _watch(self, hearing: asyncio.Task[None], feed: Feed) -> None:
         """Return when ``hearing`` is over; ProviderTimeout when the provider stalls.
 
-        It stalls when it owes something (it has not read all audio, or not settled what it read)
-        and for STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word, or
-        for SETTLE_TIMEOUT settled nothing of what it heard.
+        It stalls when it owes something (it has not read all audio, or knows that no more comes) and
+        for STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word, or for
+        SETTLE_TIMEOUT settled nothing of as much audio. While the caller pauses it owes nothing. A
+        provider that has settled all audio there will ever be is not waited for.
         """
         stall_bytes = self._audio.format.bytes(STALL_TIMEOUT)
+        settle_bytes = self._audio.format.bytes(SETTLE_TIMEOUT)
         position, read_at = feed.position, time.monotonic()
-        settled, settled_at = self.settled, read_at
+        settled, settled_at, ended_at = self.settled, read_at, read_at
         while not hearing.done():
             await asyncio.wait({hearing}, timeout=_WATCH_INTERVAL)
             now = time.monotonic()
+            if not self._audio.ended:
+                ended_at = now
             if feed.position != position:
                 position, read_at = feed.position, now
             if self.settled != settled or feed.position == settled:
                 settled, settled_at = self.settled, now
             silent_for = now - self._last_event_at
-            owes = (
-                feed.position < self._audio.size or self.settled < feed.position or feed.exhausted
-            )
+            owes = feed.position < self._audio.size or feed.exhausted
             unheard = feed.position - self._position_at_event
-            still = min(silent_for, now - read_at) > STALL_TIMEOUT
+            idle_for = min(silent_for, now - read_at)
+            still = idle_for > STALL_TIMEOUT or min(idle_for, now - ended_at) > FAREWELL_TIMEOUT
             mute = silent_for > STALL_TIMEOUT and unheard >= stall_bytes
-            vague = now - settled_at > SETTLE_TIMEOUT
+            unsettled = feed.position - self.settled
+            vague = now - settled_at > SETTLE_TIMEOUT and unsettled >= settle_bytes
+            if self._all_settled and silent_for > _WATCH_INTERVAL:
+                return
             if not hearing.done() and ((owes and still) or mute or vague):
                 raise ProviderTimeout(f"nothing came back for {silent_for:.0f} s")
+        if hearing.cancelled():
+            # Not by us: so ends a stream in a library whose cancellations get out of their scope.
+            raise ProviderProtocol("the provider's stream was cancelled from inside")
         await hearing
 
     def _handle(
         self, event: events.ProviderEvent, feed: Feed, provider: ConfiguredProvider
     ) -> None:
-        finalizing = bool(feed.delivered_finalizes)
         if isinstance(event, events.Transcript):
             if event.is_final or self._params.interim_results:
-                self._emit(self._builder.transcript(event, finalizing=finalizing))
+                heard = self._audio.format.seconds(feed.position)
+                finalizing = any(self._owes(request) for request in feed.delivered_finalizes)
+                self._emit(self._builder.transcript(event, heard, finalizing=finalizing))
             if event.is_final:
                 self._settle(self.settled)
                 provider.breaker.succeeded()
@@ -257,22 +281,27 @@ class Recognition:
         elif isinstance(event, events.UtteranceEnd):
             self._emit(self._builder.utterance_end(event))
         elif feed.delivered_finalizes:
-            self._settle(feed.delivered_finalizes[0].position)
+            # In the order they were asked: a final may have answered the client long before.
+            request = feed.delivered_finalizes.pop(0)
+            self._settle(request.position)
             self._emit(self._builder.close("finalize"))
-            self._answer_finalizes(feed, self._builder.settled)
+            self._answer(request)
 
     def _settle(self, position: int) -> None:
         self._builder.settle(self._audio.format.seconds(position))
         self._audio.settle(position)
 
     def _answer_finalizes(self, feed: Feed, upto: float) -> None:
-        while feed.delivered_finalizes:
-            request = feed.delivered_finalizes[0]
-            if self._audio.format.seconds(request.position) > upto:
-                return
-            del feed.delivered_finalizes[0]
-            request.waiting.discard(self.channel)
-            self._on_finalized(request)
+        for request in feed.delivered_finalizes:
+            if self._owes(request) and self._audio.format.seconds(request.position) <= upto:
+                self._answer(request)
+
+    def _answer(self, request: FinalizeRequest) -> None:
+        request.waiting.discard(self.channel)
+        self._on_finalized(request)
+
+    def _owes(self, request: FinalizeRequest) -> bool:
+        return self.channel in request.waiting
 
     def _note_event(self, feed: Feed) -> None:
         self._heard_events += 1

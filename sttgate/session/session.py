@@ -25,7 +25,7 @@ from sttgate.session.finalizing import Finalizing
 from sttgate.session.params import SessionParams
 from sttgate.session.recognition import Recognition
 from sttgate.session.spool import Spool, SpoolFolder
-from sttgate.session.states import State, check_move
+from sttgate.session.states import MOVES, State, check_move
 from sttgate.session.storing import Archive
 from sttgate.session.tally import Tally
 from sttgate.session.utterances import SaidBefore
@@ -97,6 +97,7 @@ class Session:
         self._detached: asyncio.TimerHandle | None = None
         self._abandoned = False
         self._over = False
+        self._started = past is not None
         self._on_taken_over: Callable[[], None] | None = None
         self._finalizing = Finalizing(self.audio, self._emit)
         self._archive = Archive(
@@ -106,7 +107,7 @@ class Session:
             folder,
             transcripts if params.store_transcript else None,
             recordings if params.store_audio else None,
-            lambda message: self.warn("storage_failed", message),
+            self._on_outage,
         )
         numbers = itertools.count(past.last_utterance + 1 if past else 1)
         self._recognitions = [
@@ -171,6 +172,11 @@ class Session:
         """Set a bookmark at the current audio position."""
         self.events.append(entries.Marked(t=round(self.audio.seconds, 3), label=label))
 
+    @property
+    def metadata(self) -> Mapping[str, Scalar]:
+        """What is stored with the session, as it stands."""
+        return self._metadata
+
     def add_metadata(self, metadata: Mapping[str, Scalar]) -> None:
         """Merge ``metadata`` into what is stored with the session."""
         self._metadata.update(metadata)
@@ -217,6 +223,7 @@ class Session:
         """Live until everything is settled, said and stored; runs as a task of the gateway."""
         try:
             complete = await self._recognise()
+            self._finalizing.cancel()
             self._move(State.DRAINING)
             await self._close(complete)
             if self.params.resumable and not self._interrupted:
@@ -278,6 +285,7 @@ class Session:
         if self.audio.misaligned:
             self.warn("audio_misaligned", "The audio ended inside a sample; that piece is dropped.")
         for recognition in self._recognitions:
+            recognition.give_up()
             if (gap := recognition.unsettled) is not None:
                 self.events.append(gap)
         if self._discard:
@@ -380,7 +388,8 @@ class Session:
 
     def _on_open(self, provider: ConfiguredProvider) -> None:
         self._provider = provider
-        if self.state is State.OPENING:
+        if not self._started:
+            self._started = True
             self._move(State.LISTENING)
             self._say_started(provider)
 
@@ -390,9 +399,9 @@ class Session:
             self._move(State.LISTENING)
             self.events.append(entries.Provider(state="ready", provider=provider.name))
 
-    def _on_switch(self, to: ConfiguredProvider, error: ProviderError) -> None:
+    def _on_switch(self, failed: ConfiguredProvider, to: ConfiguredProvider) -> None:
         self._tally.switches += 1
-        state: entries.ProviderState = "reconnecting" if to is self._provider else "failed_over"
+        state: entries.ProviderState = "reconnecting" if to is failed else "failed_over"
         self.events.append(entries.Provider(state=state, provider=to.name))
         self._move(State.RECOVERING)
 
@@ -412,6 +421,10 @@ class Session:
             )
         )
         self._move(State.RECOVERING)
+
+    def _on_outage(self, message: str) -> None:
+        if self.state in MOVES:  # nothing follows ``Stopped``
+            self.warn("storage_failed", message)
 
     def _say_started(self, provider: ConfiguredProvider) -> None:
         created = datetime.fromtimestamp(self.params.created_at, UTC)

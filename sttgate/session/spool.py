@@ -140,6 +140,16 @@ class SpoolFile:
         """Return a descriptor of its own for the same file."""
         return os.dup(self._file.fileno())
 
+    def link(self) -> Path:
+        """Return a second name of the file, or its own where the file system has no such thing."""
+        other = self.path.with_name(f"finished-{self.path.name}")
+        try:
+            other.unlink(missing_ok=True)
+            os.link(self.path, other)
+        except OSError:
+            return self.path
+        return other
+
     def close(self) -> None:
         """Close the file; what is still pending is dropped."""
         self.closed = True

@@ -140,8 +140,7 @@ class Archive:
             return
 
         async def put() -> None:
-            await self._audio.finish()
-            await recordings.put(self._folder.path.name, self._folder.audio.path)
+            await recordings.put(self._folder.path.name, await self._audio.finish())
 
         await self._retry("The recording could not be stored yet.")(put)
         self.audio_stored = True
@@ -224,11 +223,12 @@ class _Feeder:
     async def _take(self, entry: AnyEntry) -> None:
         match entry:
             case entries.Transcript(is_final=True):
-                utterance = self._grown(entry)
-                self._open[entry.utterance_id] = utterance
-                await self._retry(lambda: self._store.add_utterance(self.start.id, utterance))
+                utterance = self._open[entry.utterance_id] = self._grown(entry)
+                await self._add(utterance)
             case entries.UtteranceEnd():
-                self._open.pop(entry.utterance_id, None)
+                ended = self._open.pop(entry.utterance_id, None)
+                if ended is not None and not ended.complete:
+                    await self._add(replace(ended, complete=True))
             case entries.Started() | entries.Provider():
                 self._provider = entry.provider
             case entries.Marked():
@@ -236,6 +236,9 @@ class _Feeder:
             case entries.Gap():
                 gap = Gap(start=entry.start, end=entry.end, channel=entry.channel)
                 self._gaps.append(gap)
+
+    async def _add(self, utterance: Utterance) -> None:
+        await self._retry(lambda: self._store.add_utterance(self.start.id, utterance))
 
     def _grown(self, final: entries.Transcript) -> Utterance:
         words = () if isinstance(final.words, UnsetType) else final.words

@@ -51,8 +51,10 @@ class UtteranceBuilder:
         """Say that the next events count their time from session time ``offset``."""
         self._offset = offset
 
-    def transcript(self, event: events.Transcript, *, finalizing: bool = False) -> list[AnyEntry]:
-        """Return the entries for an interim or a final."""
+    def transcript(
+        self, event: events.Transcript, heard: float, *, finalizing: bool = False
+    ) -> list[AnyEntry]:
+        """Return the entries for an interim or a final, which cannot end after session time ``heard``."""
         text = event.text.strip()
         start = max(self._offset + event.start, self.settled)
         end = self._offset + event.end
@@ -60,6 +62,8 @@ class UtteranceBuilder:
             return [self._entry(event, text, start, end)] if text and end > self.settled else []
         if text and end <= self.settled + _TOLERANCE:
             return []  # said before, by the stream this one replaced
+        # Engines that pad their audio say that it ends later than it does.
+        start, end = min(start, heard), min(end, heard)
         self.settled = max(self.settled, end)
         result: list[AnyEntry] = []
         if text:

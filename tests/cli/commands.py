@@ -159,3 +159,14 @@ def conversation(folder: Path, which: str = "latest") -> dict[str, object]:
     assert ran.code == 0, ran.err
     shown: dict[str, object] = json.loads(ran.out)
     return shown
+
+
+def wait_for_audio(folder: Path, seconds: float) -> None:
+    """Wait until this much audio at 16 kHz lies in the spool."""
+    deadline = time.monotonic() + TIMEOUT
+    while not any(
+        path.stat().st_size > seconds * 2 * 16_000
+        for path in (folder / "data" / "spool").glob("*/audio.wav")
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -22,7 +23,6 @@ from tests.cli.commands import (
     run,
     serve,
     start,
-    stored_sessions,
 )
 from tests.gateways import finals, receive_until
 
@@ -108,12 +108,12 @@ class TestServing:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 async def test_stopped_while_somebody_speaks(tmp_path: Path, signum: signal.Signals) -> None:
     """A signal ends a live session the good way: the client gets the last words, all is stored."""
-    configure(tmp_path)
+    configure(tmp_path, server={"port": 0, "drain_timeout_s": 0})
     with serve(tmp_path) as (running, url):
         async with aiohttp.ClientSession() as http:
             async with http.ws_connect(f"{url}{PATH}?protocol=2") as ws:
                 await ws.send_str('{"event": "start"}')
-                await ws.send_bytes(tone(5.0))
+                await ws.send_bytes(tone(4.8))
                 await receive_until(ws, "utterance_end")
                 running.process.send_signal(signum)
                 stopped = (await receive_until(ws, "stopped"))[-1]
@@ -136,11 +136,11 @@ async def test_killed_while_somebody_speaks(tmp_path: Path) -> None:
                 await ws.send_str('{"event": "start"}')
                 await ws.send_bytes(tone(5.0))
                 await receive_until(ws, "utterance_end")
+                await asyncio.sleep(0.5)  # what is younger than this may be lost
                 running.stop(signal.SIGKILL)
-    assert all(not session["end"] for session in stored_sessions(tmp_path))
     with serve(tmp_path) as (running, _):
         running.wait_for("session_recovered")
-        running.stop()
+        assert running.stop() == 0
     assert str(conversation(tmp_path)["text"]).startswith(SCRIPT[0])
 
 
@@ -165,7 +165,7 @@ class TestRefusing:
     def test_no_yaml(self, tmp_path: Path) -> None:
         """A file that is no YAML names the place where it stops being YAML."""
         (tmp_path / "config.yaml").write_text("server: {port: 0\nchain: [")
-        assert_explained(run(tmp_path, "serve"), 3, "config.yaml:2:")
+        assert_explained(run(tmp_path, "serve"), 3, "config.yaml:1:9", "not closed")
 
     def test_no_file(self, tmp_path: Path) -> None:
         """A configuration that is not there brings the command that makes one."""
@@ -239,5 +239,5 @@ def test_logs_are_json_when_nobody_watches(tmp_path: Path) -> None:
     with serve(tmp_path) as (running, _):
         running.wait_for("config ")
         running.stop()
-        (line,) = running.err.splitlines()[4:]
-    assert json.loads(line)["event"] == "stopping"
+        lines = [json.loads(line) for line in running.err.splitlines()[4:]]
+    assert lines[-1]["event"] == "stopping"

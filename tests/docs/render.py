@@ -11,7 +11,8 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from pydantic import BaseModel
 import sttgate
 from sttgate import testing
 from sttgate.cli import root
+from sttgate.config import load_config
 from sttgate.config.model import PluginsConfig, ServerConfig, SpoolConfig
 from sttgate.config.options import variable_of
 from sttgate.config.schema import describe
 from sttgate.errors import ProviderError
+from sttgate.gateway import Gateway
 from sttgate.hookspecs import PROJECT
+from sttgate.operations.metrics import GatewayCollector
 from sttgate.plugins import Plugins
 from sttgate.provider import Capabilities, ProviderSpec
 from sttgate.stores import StoreSpec
@@ -152,6 +156,20 @@ def _testing(_: str) -> str:
     return "\n\n".join(rendered)
 
 
+def _metrics(_: str) -> str:
+    config = load_config(None, environ={}, overrides={"chain": "[echo]"}, cwd=ROOT / "docs")
+    families = GatewayCollector(Gateway.from_config(config)).collect()
+    rows = [
+        (
+            f"`{family.name}{'_total' if family.type == 'counter' else ''}`",
+            family.type,
+            family.documentation,
+        )
+        for family in families
+    ]
+    return _table(("metric", "type", "meaning"), rows)
+
+
 def _errors(_: str) -> str:
     rows = []
     for name in sttgate.__all__:
@@ -177,6 +195,7 @@ _KINDS: Mapping[str, Callable[[str], str]] = {
     "type": _type,
     "testing": _testing,
     "errors": _errors,
+    "metrics": _metrics,
 }
 
 
@@ -191,9 +210,15 @@ def _class(cls: type) -> str:
             (f"`{field.name}`", _code(str(field.type)), _default(field))
             for field in dataclasses.fields(cls)
         ]
-        pieces.append(_table(("field", "type", "default"), rows))
+        if rows:
+            pieces.append(_table(("field", "type", "default"), rows))
+    if issubclass(cls, Enum):
+        pieces.append(
+            _table(("member", "value"), [(f"`{one.name}`", f"`{one.value!r}`") for one in cls])
+        )
     methods = [_stub(name, value) for name, value in vars(cls).items() if _is_public(name, value)]
-    if methods and "__init__" in vars(cls) and not dataclasses.is_dataclass(cls):
+    own_constructor = "__init__" in vars(cls) and not dataclasses.is_dataclass(cls)
+    if own_constructor and (methods or issubclass(cls, Exception)):
         methods.insert(0, f"def {_signature('__init__', vars(cls)['__init__'])}: ...")
     if methods:
         body = textwrap.indent("\n\n".join(methods), "    ")
@@ -246,6 +271,7 @@ def _doc(value: Any) -> str:
 def _markdown(text: str) -> str:
     """Turn a docstring into Markdown: ``literals`` and blocks after ``::``."""
     text = re.sub(r"``(.+?)``", r"`\1`", text, flags=re.DOTALL)
+    text = re.sub(r"^(`\w+`:)", r"- \1", text, flags=re.MULTILINE)
     return re.sub(
         r"::\n\n((?:    [^\n]*\n?|\n)+)",
         lambda match: f":\n\n```python\n{inspect.cleandoc(match[1])}\n```\n",
@@ -254,6 +280,8 @@ def _markdown(text: str) -> str:
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
+    if inspect.isclass(field.default):
+        return _code(field.default.__name__)
     if field.default is not dataclasses.MISSING:
         return _code(repr(field.default))
     if field.default_factory is not dataclasses.MISSING:
@@ -273,7 +301,7 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines

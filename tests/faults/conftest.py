@@ -6,14 +6,13 @@ fixture ``measure``. ``--write-reliability`` puts the table into docs/reliabilit
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.promises import Report, rewrite_page
-from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.process import Servers
+from tests.faults.promises import Report, rewrite_page
 
 _REPORT = pytest.StashKey[Report]()
 
@@ -37,6 +36,14 @@ def measure(request: pytest.FixtureRequest) -> Report:
     return request.config.stash[_REPORT]
 
 
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    """Return what makes servers; those that live are killed after the test."""
+    made = Servers(tmp_path)
+    yield made
+    made.put_away()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -46,7 +53,7 @@ def pytest_runtest_makereport(
         for number in mark.args:
             row = item.config.stash[_REPORT].rows[number]
             if report.outcome == "failed":
-                row.failed.append(item.name)
+                row.failed.append(item.name.partition("[")[0])
             elif hasattr(report, "wasxfail"):
                 row.open.append(report.wasxfail.removeprefix("reason: "))
             elif report.skipped:

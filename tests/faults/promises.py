@@ -43,7 +43,7 @@ PROMISES = (
     Promise(
         "P5",
         "A dead provider is noticed",
-        "no answer to a ping: within 10 s; alive but mute or deaf: within 12 s",
+        "no answer to a ping: within 10 s; alive but mute or deaf: within 13 s",
     ),
     Promise(
         "P6",
@@ -172,11 +172,12 @@ class Row:
     def verdict(self) -> str:
         """Whether the promise holds."""
         if self.failed:
-            return "**no**: " + "; ".join(self.failed)
+            return "**no**: " + "; ".join(dict.fromkeys(self.failed))
         if self.open:
-            return "partly: " + "; ".join(self.open)
+            return "partly: " + "; ".join(dict.fromkeys(self.open))
         if self.skipped:
-            return ("yes, " if self.passed else "") + "not tested here: " + "; ".join(self.skipped)
+            reasons = "; ".join(dict.fromkeys(self.skipped))
+            return f"{'yes' if self.passed else 'not tested'}; left out: {reasons}"
         return "yes" if self.passed else "not run"
 
 

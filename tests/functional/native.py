@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket as sockets
 import struct
@@ -94,14 +95,21 @@ class Wire:
         mask = bytes(4)  # all zero, so that the payload goes out as it is
         self._writer.write(struct.pack(">BBQ", 0x80 | opcode, 0x80 | 127, length) + mask + payload)
 
+    async def sent(self) -> None:
+        """Wait until the kernel has most of what was sent, or the connection is gone."""
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+        await asyncio.sleep(0)
+
     def send_close(self, code: int) -> None:
         """Send a Close frame; control frames have short headers only."""
         self._writer.write(bytes((0x88, 0x82)) + bytes(4) + code.to_bytes(2, "big"))
 
     async def ended(self, timeout: float = 10.0) -> None:
         """Read on until the server ends the connection."""
-        async with asyncio.timeout(timeout):
-            await self._reader.read()
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(timeout):
+                await self._reader.read()
         self._writer.transport.abort()
 
     async def receive(self, timeout: float = 10.0) -> tuple[WSMsgType, bytes]:

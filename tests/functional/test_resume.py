@@ -77,9 +77,10 @@ async def test_client_cut_off_again_and_again_loses_nothing(
     client = await aiohttp_client(create_app(gateway))
     pcm = tone(30.0)
     rng = random.Random(7)
-    async with Cutter(client.port) as cutter, connect(
-        f"http://127.0.0.1:{cutter.port}", words=True
-    ) as caller:
+    async with (
+        Cutter(client.port) as cutter,
+        connect(f"http://127.0.0.1:{cutter.port}", words=True) as caller,
+    ):
 
         async def speak() -> None:
             for at in range(0, len(pcm), 3200):

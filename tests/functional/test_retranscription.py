@@ -30,9 +30,7 @@ async def _say(session: Session, seconds: float) -> list[entries.AnyEntry]:
 
 async def test_gap_is_recorded_and_filled_later(tmp_path: Path, make_gateway: MakeGateway) -> None:
     """A session whose only provider died keeps all audio, and its gap is filled on request."""
-    gateway = await make_gateway(
-        providers={"failing": FAILING, "echo": {}}, chain=["failing"]
-    )
+    gateway = await make_gateway(providers={"failing": FAILING, "echo": {}}, chain=["failing"])
     session = await gateway.open_session(SessionParams(protocol="test"))
     said = await _say(session, 6.0)
     assert [e.code for e in said if isinstance(e, entries.Error)] == ["provider_auth"]

@@ -56,23 +56,23 @@ def seconds(position: int) -> float:
     return position / 16_000
 
 
-def test_speech_begins_with_two_voiced_frames_and_keeps_its_soft_onset() -> None:
+def test_speech_begins_with_a_few_voiced_frames_and_keeps_its_soft_onset() -> None:
     """A segment reaches back before the first voiced frame, where the onset was too soft to judge."""
     scene = Scene()
     assert scene.play(SILENCE, 2) == []
     onset = scene.segmenter.position
-    assert scene.push([VOICE]) == []
+    assert scene.push([VOICE, VOICE]) == []
     assert scene.push([VOICE]) == [Began(onset)]
     speech = scene.segmenter.speech
     assert speech is not None
     assert speech.start == onset - scene.rules.preroll
-    assert speech.voiced == ((onset, onset + 2 * FRAME),)
+    assert speech.voiced == ((onset, onset + 3 * FRAME),)
 
 
 def test_a_click_is_no_speech() -> None:
-    """A single voiced frame, however often, begins nothing."""
+    """A voiced frame or two, however often, begin nothing."""
     scene = Scene()
-    assert scene.push([VOICE, SILENCE, SILENCE] * 20) == []
+    assert scene.push([VOICE, VOICE, SILENCE] * 20) == []
     assert scene.segmenter.speech is None
 
 
@@ -249,6 +249,18 @@ def test_settling_in_a_pause_uses_the_guess() -> None:
     assert isinstance(guess, Guess)
     (final,) = closed(scene.settle())
     assert final.speech is guess.speech
+
+
+@pytest.mark.parametrize("endpoint", [None, samples(0.5)])
+def test_a_microphone_that_stops_is_a_pause(endpoint: int | None) -> None:
+    """Audio that no longer comes closes the utterance, unless pauses never do."""
+    scene = Scene(Rules(endpoint=endpoint))
+    scene.play(VOICE, 1)
+    (final,) = closed(scene.segmenter.idle(scene.segmenter.position))
+    assert final.end == scene.segmenter.position
+    assert final.speech is not None
+    assert final.endpoint is (endpoint is not None)
+    assert scene.segmenter.idle(scene.segmenter.position) == []
 
 
 LEVELS = st.lists(

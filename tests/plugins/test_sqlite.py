@@ -17,6 +17,7 @@ import pytest
 
 import sttgate_sqlite
 from sttgate import (
+    Gap,
     Mark,
     SessionEnd,
     SessionQuery,
@@ -53,6 +54,7 @@ END = SessionEnd(
     language="fr",
     metadata={"desk": "b"},
     marks=(Mark(at=1.5, label="here"), Mark(at=2.5, label="là")),
+    gaps=(Gap(start=3.5, end=4.25, channel=1),),
     usage={"audio_s": 60.25},
 )
 UTTERANCE = Utterance(
@@ -170,15 +172,16 @@ async def test_utterance_comes_back(store: SqliteStore) -> None:
 
 
 async def test_utterances_are_in_order_and_counted(store: SqliteStore) -> None:
-    """Utterances come in the order of their numbers; counts and preview are up to date."""
+    """Utterances come in the order of time, then number; counts and preview are up to date."""
     await store.begin(session(1))
+    await store.add_utterance("s1", replace(utterance(4, "zero"), start=0.0))
     for number, text in ((2, "three four"), (1, "one two"), (3, "")):
         await store.add_utterance("s1", utterance(number, text))
     conversation = await store.get("s1")
     assert conversation is not None
-    assert [u.number for u in conversation.utterances] == [1, 2, 3]
-    assert (conversation.session.utterances, conversation.session.words) == (3, 4)
-    assert conversation.session.preview == "one two three four"
+    assert [u.number for u in conversation.utterances] == [4, 1, 2, 3]
+    assert (conversation.session.utterances, conversation.session.words) == (4, 5)
+    assert conversation.session.preview == "one two three four zero"
 
 
 async def test_same_number_replaces(store: SqliteStore) -> None:
@@ -353,6 +356,14 @@ async def test_close_finishes_what_was_accepted(path: Path, window: int) -> None
             await store.begin(START)
         await store.open()
         assert len((await store.list(SessionQuery())).sessions) == 10
+
+
+async def test_idle_store_uses_no_time(store: SqliteStore) -> None:
+    """A store with nothing to do sleeps."""
+    await store.begin(START)
+    before = time.process_time()
+    await asyncio.sleep(0.5)
+    assert time.process_time() - before < 0.2
 
 
 async def test_not_open(path: Path) -> None:

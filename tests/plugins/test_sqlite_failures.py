@@ -169,7 +169,9 @@ async def test_two_open_a_new_database(path: Path) -> None:
     """Of two that open a new database at once, one makes the tables and both can use them."""
     one, two = (SqliteStore(SqliteOptions(path=path)) for _ in range(2))
     try:
-        await asyncio.gather(one.open(), two.open())
+        async with asyncio.TaskGroup() as opening:
+            opening.create_task(one.open())
+            opening.create_task(two.open())
         await asyncio.gather(one.begin(session(1)), two.begin(session(2)))
         assert len((await one.list(SessionQuery())).sessions) == 2
     finally:

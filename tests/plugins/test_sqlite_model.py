@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttgate import SessionEnd, SessionQuery, SessionStart, StoreError, Utterance, Word
+from sttgate import Gap, SessionEnd, SessionQuery, SessionStart, StoreError, Utterance, Word
 from sttgate_sqlite.options import SqliteOptions
 from sttgate_sqlite.store import SqliteStore
 
@@ -62,6 +62,7 @@ ENDS = st.builds(
     model=st.just("toy"),
     language=st.just("en"),
     metadata=METADATA,
+    gaps=st.lists(st.builds(Gap, start=SECONDS, end=SECONDS), max_size=2).map(tuple),
     usage=st.dictionaries(st.text(), SECONDS),
 )
 CALLS = st.one_of(
@@ -120,7 +121,7 @@ async def compare(store: SqliteStore, model: Model) -> None:
         conversation = await store.get(session_id)
         assert conversation is not None
         assert conversation.session == stored
-        assert list(conversation.utterances) == utterances
+        assert list(conversation.utterances) == sorted(utterances, key=lambda u: u.start)
     found = {(hit.session.start.id, hit.utterance) for hit in await store.search("BETA")}
     assert found == {
         (session_id, utterance.number)

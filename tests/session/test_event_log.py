@@ -160,7 +160,7 @@ async def test_memory_does_not_grow(tmp_path: Path, read: bool, final_every: int
 
 
 async def test_what_everybody_has_seen_is_forgotten(tmp_path: Path) -> None:
-    """With readers that keep up nothing stays in memory."""
+    """With readers that keep up only the newest entry stays in memory, for who comes late."""
     async with open_log(tmp_path) as (log, _):
         one, two = log.reader(0, lambda: None), log.reader(0, lambda: None)
         for _ in range(5):
@@ -168,7 +168,7 @@ async def test_what_everybody_has_seen_is_forgotten(tmp_path: Path) -> None:
         await take_until(one, 5)
         assert len(log._recent) == 5
         await take_until(two, 5)
-        assert len(log._recent) == 0
+        assert [entry.seq for entry in log._recent] == [5]
         one.close()
         two.close()
         assert not log._readers
@@ -196,6 +196,22 @@ async def test_a_late_reader_starts_where_it_says(tmp_path: Path) -> None:
         assert [entry.seq for entry in await caught_up.take()] == [301]
         caught_up.close()
         early.close()
+
+
+async def test_the_last_entry_can_be_read_again(tmp_path: Path) -> None:
+    """A client that lost its socket together with ``stopped`` still gets it over the next one."""
+    async with open_log(tmp_path) as (log, _):
+        lost = log.reader(0, lambda: None)
+        log.append(final())
+        log.append(interim())
+        log.append(entries.Stopped(session_id="s", full_transcription="word"))
+        await take_until(lost, 3)
+        lost.close()
+        for after, expected in ((0, [1, 3]), (1, [3]), (2, [3]), (3, [])):
+            again = log.reader(after, lambda: None)
+            seen = [*await again.take(), *await again.take()]
+            assert [entry.seq for entry in seen] == expected
+            again.close()
 
 
 async def test_readers_are_told_when_there_is_more(tmp_path: Path) -> None:

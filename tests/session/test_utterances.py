@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -34,16 +35,25 @@ def heard(
     )
 
 
+class Builder(UtteranceBuilder):
+    """A builder of a stream that has heard more than it says."""
+
+    def transcript(
+        self, event: events.Transcript, heard: float = math.inf, *, finalizing: bool = False
+    ) -> list[AnyEntry]:
+        return super().transcript(event, heard, finalizing=finalizing)
+
+
 @pytest.fixture
-def builder() -> UtteranceBuilder:
-    return UtteranceBuilder(0, itertools.count(1))
+def builder() -> Builder:
+    return Builder(0, itertools.count(1))
 
 
 def kinds(log: Iterable[AnyEntry]) -> list[str]:
     return [type(entry).__name__ for entry in log]
 
 
-def test_times_are_put_on_the_session_clock(builder: UtteranceBuilder) -> None:
+def test_times_are_put_on_the_session_clock(builder: Builder) -> None:
     """A stream that began in the middle of the session counts from there, its words too."""
     builder.begin_stream(60.0)
     (entry,) = builder.transcript(heard("a b", 1.0, 2.0))
@@ -54,7 +64,7 @@ def test_times_are_put_on_the_session_clock(builder: UtteranceBuilder) -> None:
     assert builder.settled == 62.0
 
 
-def test_an_endpoint_closes_the_utterance_once(builder: UtteranceBuilder) -> None:
+def test_an_endpoint_closes_the_utterance_once(builder: Builder) -> None:
     """The finals up to an endpoint share a number; what follows has the next."""
     log = [
         *builder.transcript(heard("a", 0.0, 1.0)),
@@ -71,7 +81,7 @@ def test_an_endpoint_closes_the_utterance_once(builder: UtteranceBuilder) -> Non
     assert log[1].speech_final  # type: ignore[union-attr]
 
 
-def test_an_empty_final_settles_and_may_close(builder: UtteranceBuilder) -> None:
+def test_an_empty_final_settles_and_may_close(builder: Builder) -> None:
     """A final without words is not shown; its endpoint closes what is open, its end settles."""
     assert builder.transcript(heard("", 0.0, 1.0, endpoint=True)) == []
     assert builder.settled == 1.0
@@ -86,7 +96,7 @@ def test_an_empty_final_settles_and_may_close(builder: UtteranceBuilder) -> None
     assert builder.settled == 5.0
 
 
-def test_an_utterance_ends_with_its_last_word(builder: UtteranceBuilder) -> None:
+def test_an_utterance_ends_with_its_last_word(builder: Builder) -> None:
     """Silence that was settled after the last words does not make the utterance longer."""
     builder.transcript(heard("a", 0.0, 1.0))
     builder.settle(9.0)
@@ -95,7 +105,7 @@ def test_an_utterance_ends_with_its_last_word(builder: UtteranceBuilder) -> None
     assert (end.start, end.end, end.reason) == (0.0, 1.0, "stop")
 
 
-def test_a_late_utterance_end_is_ignored(builder: UtteranceBuilder) -> None:
+def test_a_late_utterance_end_is_ignored(builder: Builder) -> None:
     """An end that belongs to an older utterance leaves the open one alone."""
     builder.transcript(heard("a", 0.0, 1.0, endpoint=True))
     builder.transcript(heard("b", 2.0, 3.0))
@@ -106,13 +116,13 @@ def test_a_late_utterance_end_is_ignored(builder: UtteranceBuilder) -> None:
     assert builder.utterance_end(events.UtteranceEnd(at=3.0)) == []
 
 
-def test_an_endpoint_that_answers_a_finalize_says_so(builder: UtteranceBuilder) -> None:
+def test_an_endpoint_that_answers_a_finalize_says_so(builder: Builder) -> None:
     """A finalize closes an utterance for another reason than a pause."""
     log = builder.transcript(heard("a", 0.0, 1.0, endpoint=True), finalizing=True)
     assert of_kind(log, entries.UtteranceEnd)[0].reason == "finalize"
 
 
-def test_an_interim_has_the_number_its_final_will_have(builder: UtteranceBuilder) -> None:
+def test_an_interim_has_the_number_its_final_will_have(builder: Builder) -> None:
     """Clients can match interims and finals by number; an interim opens nothing."""
     (interim,) = builder.transcript(heard("a", 0.0, 1.0, final=False))
     assert builder.close("stop") == []
@@ -123,7 +133,7 @@ def test_an_interim_has_the_number_its_final_will_have(builder: UtteranceBuilder
     assert final.utterance_id == 1
 
 
-def test_what_was_settled_is_not_said_again(builder: UtteranceBuilder) -> None:
+def test_what_was_settled_is_not_said_again(builder: Builder) -> None:
     """Neither as final, nor as interim, nor as begin of speech."""
     builder.transcript(heard("a", 0.0, 2.0))
     builder.begin_stream(1.0)
@@ -136,7 +146,7 @@ def test_what_was_settled_is_not_said_again(builder: UtteranceBuilder) -> None:
     assert (entry.start, entry.end) == (2.0, 3.0)
 
 
-def test_blank_text_never_comes_out(builder: UtteranceBuilder) -> None:
+def test_blank_text_never_comes_out(builder: Builder) -> None:
     """Text is stripped, and what is blank then is no entry."""
     assert builder.transcript(heard("  ", 0.0, 1.0, final=False)) == []
     (entry,) = builder.transcript(heard(" a ", 0.0, 1.0))
@@ -144,10 +154,20 @@ def test_blank_text_never_comes_out(builder: UtteranceBuilder) -> None:
     assert entry.text == "a"
 
 
+def test_a_final_ends_with_the_audio(builder: Builder) -> None:
+    """What an engine says to lie after the audio it has heard is moved to its end, and not lost."""
+    (first,) = builder.transcript(heard("a", 0.0, 1.3), 1.0)
+    (second,) = builder.transcript(heard("b", 1.3, 1.5), 1.0)
+    (third,) = builder.transcript(heard("c", 1.0, 2.0), 2.0)
+    times = [(e.start, e.end) for e in finals([first, second, third])]
+    assert times == [(0.0, 1.0), (1.0, 1.0), (1.0, 2.0)]
+    assert builder.settled == 2.0
+
+
 def test_channels_share_the_numbers() -> None:
     """No two utterances of a session have the same number, whatever channel they are on."""
     numbers = itertools.count(1)
-    left, right = UtteranceBuilder(0, numbers), UtteranceBuilder(1, numbers)
+    left, right = Builder(0, numbers), Builder(1, numbers)
     log = [
         *left.transcript(heard("a", 0.0, 1.0)),
         *right.transcript(heard("b", 0.0, 1.0)),
@@ -161,7 +181,7 @@ def test_channels_share_the_numbers() -> None:
 
 def test_a_session_taken_up_again_goes_on_in_its_utterance() -> None:
     """After a crash the open utterance is continued, and nothing that was said is said again."""
-    builder = UtteranceBuilder(0, itertools.count(8))
+    builder = Builder(0, itertools.count(8))
     builder.restore(SaidBefore(settled=5.0, open=7, start=4.0))
     builder.begin_stream(5.0)
     assert builder.transcript(heard("old", 0.0, 0.0)) == []
@@ -196,7 +216,7 @@ def test_every_word_once_and_every_endpoint_once(
     spans: list[tuple[int, str, int, bool, bool, bool, bool]], wobble: float
 ) -> None:
     """However finals are spread over streams that break off, the session says the same."""
-    builder = UtteranceBuilder(0, itertools.count(1))
+    builder = Builder(0, itertools.count(1))
     log: list[AnyEntry] = []
     offset = clock = 0.0
     names = itertools.count(1)
@@ -260,7 +280,7 @@ def check(log: list[AnyEntry], spoken: list[str], endpoints: int, clock: float) 
     assert " ".join(final.text for final in said).split() == spoken
     for one, two in itertools.pairwise(said):
         assert one.start <= one.end <= two.start + 0.0011
-    assert all(0 <= final.start and final.end <= clock + 0.001 for final in said)
+    assert all(final.start >= 0 and final.end <= clock + 0.001 for final in said)
     ends = of_kind(log, entries.UtteranceEnd)
     assert len(ends) == endpoints
     assert [end.utterance_id for end in ends] == list(range(1, len(ends) + 1))

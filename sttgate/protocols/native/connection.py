@@ -23,6 +23,7 @@ from sttgate.session.session import Session
 log = structlog.get_logger(__name__)
 
 _WRITE_TIMEOUT = 5.0  # seconds a client may leave what it is sent unread; then it is cut off
+_SHORT = 16 * 1024  # characters that fit into an empty buffer of asyncio (64 KiB), whatever they are
 _CLOSE_TIMEOUT = 2.0
 _UNKNOWN_SESSION = 4404
 _TAKEN_OVER = 4409
@@ -204,24 +205,23 @@ class NativeConnection:
 
     def _take_extension(self, event: str, message: Mapping[str, Any]) -> None:
         """Handle an event only protocol 2 knows."""
-        if event == "ping":
-            self._reply("pong", id=message.get("id"))
-            return
-        if event == "keepalive":
-            return
         action = self._actions.get(event)
-        if action is None:
-            self._complain(ErrorCode.BAD_REQUEST, f"There is no event {event[:40]!r}.")
-        elif self._session is None:
-            self._complain(ErrorCode.BAD_REQUEST, f"Send 'start' before {event!r}.")
-        else:
-            try:
+        try:
+            if event == "ping":
+                self._reply("pong", id=requests.parse_id(message))
+            elif event == "keepalive":
+                pass
+            elif action is None:
+                raise RequestError(ErrorCode.BAD_REQUEST, f"There is no event {event[:40]!r}.")
+            elif self._session is None:
+                raise RequestError(ErrorCode.BAD_REQUEST, f"Send 'start' before {event!r}.")
+            else:
                 action(self, self._session, message)
-            except RequestError as error:
-                self._reply_error(error)
+        except RequestError as error:
+            self._reply_error(error)
 
     def _finalize(self, session: Session, message: Mapping[str, Any]) -> None:
-        session.finalize(message.get("id"))
+        session.finalize(requests.parse_id(message))
 
     def _pause(self, session: Session, message: Mapping[str, Any]) -> None:
         session.pause()
@@ -236,7 +236,9 @@ class NativeConnection:
         session.mark(label)
 
     def _metadata(self, session: Session, message: Mapping[str, Any]) -> None:
-        session.add_metadata(requests.parse_metadata(message))
+        metadata = requests.parse_metadata(message)
+        requests.check_metadata({**session.metadata, **metadata})
+        session.add_metadata(metadata)
 
     _actions: Mapping[str, Callable[[NativeConnection, Session, Mapping[str, Any]], None]] = {
         "finalize": _finalize,
@@ -292,8 +294,10 @@ class NativeConnection:
                 self._wake.clear()
 
     async def _send(self, text: str) -> None:
+        transport = self._transport
+        idle = transport is None or transport.get_write_buffer_size() == 0
         try:
-            if self._transport is None or self._transport.get_write_buffer_size() == 0:
+            if idle and len(text) <= _SHORT:
                 # Nothing is waiting, so this cannot block: no need to pay for a timer.
                 await self._socket.send_str(text)
                 return

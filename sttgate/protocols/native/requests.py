@@ -54,7 +54,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     event: Literal["start"] = "start"
     protocol: Literal[1, 2] | None = None
-    provider: str = "auto"
+    provider: Text = "auto"
     model: Text | None = None
     language: Text | None = None
     encoding: str = "linear16"
@@ -150,8 +150,15 @@ def parse_metadata(message: Mapping[str, Any]) -> dict[str, Scalar]:
     except msgspec.ValidationError as error:
         problem = _invalid("metadata", "it must be an object of scalars")
         raise RequestError(ErrorCode.BAD_REQUEST, problem) from error
-    check_metadata(metadata)
     return metadata
+
+
+def parse_id(message: Mapping[str, Any]) -> Scalar:
+    """Return the ``id`` a client wants its answer to carry; RequestError when it is no scalar."""
+    request_id = message.get("id")
+    if request_id is None or isinstance(request_id, str | int | float):
+        return request_id
+    raise RequestError(ErrorCode.BAD_REQUEST, _invalid("id", "it must be a scalar"))
 
 
 def check_metadata(metadata: Mapping[str, Scalar]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Literal
 
 import numpy as np
@@ -33,14 +33,16 @@ from sttgate import (
 )
 
 RATE = 16_000
-WORD_SAMPLES = 1600
+WORD_SECONDS = 0.1
 SEGMENT = 5  # a word whose number is a multiple of it ends a final
 SENTENCE = 10  # and of this one, an utterance
 SILENCE = 2.0  # seconds of it that are settled by an empty final
 
-Point = Literal["connect", "first", "middle", "before_final", "after_final", "finalize", "drain", "end"]
+Point = Literal[
+    "connect", "first", "middle", "before_final", "after_final", "finalize", "drain", "end"
+]
 Kind = Literal["break", "quota", "auth", "reject", "raise", "cancel", "return", "mute", "deaf"]
-_ERRORS = {
+_ERRORS: dict[str, type[BaseException]] = {
     "break": ProviderUnavailable,
     "quota": ProviderQuota,
     "auth": ProviderAuth,
@@ -62,6 +64,8 @@ class Fault(Options):
 
 
 class ParrotOptions(Options):
+    """Options of the parrot."""
+
     faults: tuple[Fault | None, ...] = ()
     """The fault of each stream in turn, whatever its session; later ones have ``always``."""
     always: Fault | None = None
@@ -74,30 +78,34 @@ class ParrotOptions(Options):
     """How fast it reads, in times real time."""
     replay_speed: float | None = None
     """What it declares as ``max_replay_speed``."""
-    verbose: int = 0
+    padding: int = 0
     """How many characters to add to each interim."""
     stubborn: bool = False
-    """Ignore cancellation, and go on to speak."""
-    forgetful: bool = False
-    """Say again with each final the words of the one before."""
+    """Ignore cancellation, and go on to speak for a while."""
+    repeats: bool = False
+    """Say each final twice."""
 
 
-class _Broken(Exception):
-    """The stream ends here without an error."""
+class _Ended(Exception):
+    """The stream ends early, without an error."""
 
 
 class Parrot(Provider):
-    """Says the words of the audio."""
+    """Says the words of the audio. Calm, its new streams do not fail at random.
 
-    def __init__(self, options: ParrotOptions = ParrotOptions()) -> None:
-        self.capabilities = Capabilities(
-            word_times="exact", max_replay_speed=options.replay_speed
-        )
+    On the loop's clock: ``begun`` tells when streams began, ``fell`` when faults struck, ``read``
+    when how many seconds of audio had been read by all streams together.
+    """
+
+    def __init__(self, options: ParrotOptions) -> None:
+        self.capabilities = Capabilities(word_times="exact", max_replay_speed=options.replay_speed)
         self.options = options
         self.streams = 0
         self.begun: list[float] = []
         self.read: list[tuple[float, float]] = []
-        """When how many seconds of audio had been read, of all streams together."""
+        self.fell: list[float] = []
+        self.spoken_in_vain = 0
+        self.calm = False
         self._read = 0.0
         self._random = random.Random(options.seed)
 
@@ -106,124 +114,141 @@ class Parrot(Provider):
     ) -> AsyncGenerator[ProviderEvent, None]:
         """Yield the words of ``audio``."""
         assert params.sample_rate == RATE
-        loop = asyncio.get_running_loop()
-        self.begun.append(loop.time())
+        self.begun.append(asyncio.get_running_loop().time())
         fault, cut_at = self._next_faults()
-        strike = _Strike(fault, audio)
-        speech = _Speech(self.options)
+        speech = _Speech(self.options.padding if params.interim_results else None)
         try:
-            await strike.at("connect", speech)
+            if fault is not None and fault.point == "connect":
+                await self._strike(fault, audio)
             async for item in audio:
-                if item is Control.FINALIZE:
-                    await strike.at("finalize", speech)
-                    if speech.now > speech.settled:
-                        yield speech.final(speech.now, endpoint=bool(speech.words))
-                    yield Finalized()
-                    continue
-                assert isinstance(item, bytes)
-                await strike.at("first", speech)
-                self._note(loop.time(), len(item) / 2 / RATE)
-                if self.options.speed is not None:
-                    await asyncio.sleep(len(item) / 2 / RATE / self.options.speed)
+                if item is not Control.FINALIZE:
+                    await self._note(item)
                 if speech.now > cut_at:
+                    self.fell.append(asyncio.get_running_loop().time())
                     raise ProviderUnavailable("cut off at random")
-                for word in speech.hear(item):
-                    await strike.at("middle", speech)
-                    number = int(word.text[1:])
-                    if number % SEGMENT == 0:
-                        await strike.at("before_final", speech)
-                        yield speech.final(word.end, endpoint=number % SENTENCE == 0)
-                        await strike.at("after_final", speech)
-                    elif params.interim_results:
-                        yield speech.interim(word.end)
-                if not speech.words and speech.now - speech.settled >= SILENCE:
-                    yield speech.final(speech.now, endpoint=False)
-            await strike.at("drain", speech)
-            if speech.now > speech.settled:
-                yield speech.final(speech.now, endpoint=False)
-            await strike.at("end", speech)
-        except _Broken:
+                for point, event in speech.hear(item):
+                    if fault is not None and fault.point == point and speech.count >= fault.words:
+                        await self._strike(fault, audio)
+                    if event is not None:
+                        yield event
+                        if self.options.repeats:
+                            yield event
+            for point, event in speech.end():
+                if fault is not None and fault.point == point:
+                    await self._strike(fault, audio)
+                if event is not None:
+                    yield event
+        except _Ended:
             return
         except asyncio.CancelledError:
             if not self.options.stubborn:
                 raise
-            for _ in range(20):
-                yield speech.interim(speech.now)
-                yield speech.final(speech.now, endpoint=True)
-                speech.now += 1.0
-                speech.words.append(Word(text="w9999", start=speech.now - 0.1, end=speech.now))
+            for number in range(40):
+                await asyncio.sleep(0.1)
+                end = speech.now + number
+                self.spoken_in_vain += 1
+                yield Transcript(text="w9999", start=end - 1, end=end, is_final=True)
 
     def _next_faults(self) -> tuple[Fault | None, float]:
         options, number = self.options, self.streams
         self.streams += 1
         fault = options.faults[number] if number < len(options.faults) else options.always
         cut_at = float("inf")
+        if self.calm:
+            return fault, cut_at
         if options.cut_every is not None:
             cut_at = self._random.expovariate(1 / options.cut_every)
         if options.refuse and self._random.random() < options.refuse:
             fault = Fault(point="connect", kind="break")
         return fault, cut_at
 
-    def _note(self, now: float, seconds: float) -> None:
+    async def _note(self, item: bytes | Control) -> None:
+        assert isinstance(item, bytes)
+        seconds = len(item) / 2 / RATE
         self._read += seconds
-        self.read.append((now, self._read))
+        self.read.append((asyncio.get_running_loop().time(), self._read))
+        if self.options.speed is not None:
+            await asyncio.sleep(seconds / self.options.speed)
 
-
-class _Strike:
-    """Carries out a fault, once."""
-
-    def __init__(self, fault: Fault | None, audio: AudioInput) -> None:
-        self._fault = fault
-        self._audio = audio
-
-    async def at(self, point: Point, speech: _Speech) -> None:
-        fault = self._fault
-        if fault is None or fault.point != point or speech.count < fault.words:
-            return
-        self._fault = None
+    async def _strike(self, fault: Fault, audio: AudioInput) -> None:
+        self.fell.append(asyncio.get_running_loop().time())
         if fault.kind == "return":
-            raise _Broken
+            raise _Ended
         if fault.kind in _ERRORS:
-            raise _ERRORS[fault.kind](f"as asked: {fault.kind} at {point}")
-        while fault.kind == "mute" and await self._audio.receive() is not None:
-            pass
+            raise _ERRORS[fault.kind](f"as asked: {fault.kind} at {fault.point}")
+        if fault.kind == "mute":
+            async for _ in audio:
+                pass
         await asyncio.get_running_loop().create_future()
 
 
 class _Speech:
-    """What was heard since the last final of a stream; times are seconds of its audio."""
+    """What one stream says, and the points of its life; times are seconds of its audio.
 
-    def __init__(self, options: ParrotOptions) -> None:
-        self.settled = 0.0
-        self.count = 0
-        self.words: list[Word] = []
+    ``padding`` None: no interims.
+    """
+
+    def __init__(self, padding: int | None) -> None:
         self.now = 0.0
+        self.count = 0
+        self._padding = padding
         self._samples = 0
-        self._options = options
-        self._before: list[Word] = []
+        self._settled = 0.0
+        self._words: list[Word] = []
 
-    def hear(self, pcm: bytes) -> list[Word]:
-        """Take audio; return the words that end in it, one at a time."""
-        samples = np.frombuffer(pcm, "<i2")
-        heard = []
-        for at in np.flatnonzero(samples < 0):
-            end = (self._samples + int(at) + 1) / RATE
-            start = max(0.0, end - WORD_SAMPLES / RATE)
-            heard.append(Word(text=f"w{-int(samples[at])}", start=start, end=end))
-        self._samples += len(samples)
+    def hear(self, item: bytes | Control) -> Iterator[tuple[Point, ProviderEvent | None]]:
+        """Yield what there is to say about ``item``, and what point of life that is."""
+        if isinstance(item, Control):
+            yield "finalize", None
+            if self.now > self._settled:
+                yield "finalize", self._final(self.now, endpoint=bool(self._words))
+            yield "finalize", Finalized()
+            return
+        yield "first", None
+        samples = np.frombuffer(item, "<i2")
+        before, self._samples = self._samples, self._samples + len(samples)
         self.now = self._samples / RATE
-        return [self._add(word) for word in heard]
+        for at in np.flatnonzero(samples < 0):
+            number, end = -int(samples[at]), (before + int(at) + 1) / RATE
+            start = max(0.0, end - WORD_SECONDS)
+            self._words.append(Word(text=f"w{number}", start=start, end=end))
+            self.count += 1
+            if number % SEGMENT == 0:
+                yield "before_final", None
+                yield "before_final", self._final(end, endpoint=number % SENTENCE == 0)
+                yield "after_final", None
+            else:
+                yield "middle", self._interim(end)
+        if not self._words and self.now - self._settled >= SILENCE:
+            yield "after_final", self._final(self.now, endpoint=False)
 
-    def _add(self, word: Word) -> Word:
-        return word
+    def end(self) -> Iterator[tuple[Point, ProviderEvent | None]]:
+        """Yield the last words."""
+        yield "drain", None
+        if self.now > self._settled:
+            yield "drain", self._final(self.now, endpoint=False)
+        yield "end", None
 
-    def interim(self, end: float) -> Transcript:
-        """Return what was said so far."""
-        return self._transcript(end, is_final=False, endpoint=False)
+    def _interim(self, end: float) -> Transcript | None:
+        if self._padding is None:
+            return None
+        text = " ".join(word.text for word in self._words) + "x" * self._padding
+        return Transcript(text=text, start=self._settled, end=end, is_final=False)
 
-    def final(self, end: float, *, endpoint: bool) -> Transcript:
-        """Return what was said up to ``end``, and begin the next."""
-        return self._transcript(end, is_final=True, endpoint=endpoint)
+    def _final(self, end: float, *, endpoint: bool) -> Transcript:
+        start, self._settled = self._settled, end
+        words, self._words = tuple(self._words), []
+        return Transcript(
+            text=" ".join(word.text for word in words),
+            start=start,
+            end=end,
+            is_final=True,
+            endpoint=endpoint,
+            words=words,
+        )
 
-    def _transcript(self, end: float, *, is_final: bool, endpoint: bool) -> Transcript:
-        raise NotImplementedError
+
+@hookimpl
+def sttgate_providers() -> list[ProviderSpec]:
+    """Offer the parrot."""
+    return [ProviderSpec(name="parrot", factory=Parrot, options=ParrotOptions)]

@@ -37,14 +37,15 @@ class PuppetOptions(Options):
     """What to say: seconds of audio after which, what it is, the text."""
     hang: Literal["open", "begin", "finalize", "end"] | None = None
     """Where to wait for ``release``."""
+    languages: tuple[str, ...] | None = None
+    """The languages it speaks."""
 
 
 class Puppet(Provider):
     """Says what it is told, when it is told; ``reached`` is set where it hangs."""
 
-    capabilities = Capabilities(sample_rates=None)
-
     def __init__(self, options: PuppetOptions) -> None:
+        self.capabilities = Capabilities(sample_rates=None, languages=options.languages)
         self._options = options
         self.reached = asyncio.Event()
         self.release = asyncio.Event()
@@ -122,7 +123,7 @@ class TorrentOptions(Options):
 
 
 class Torrent(Provider):
-    """Says far too much: interims without end, and a short final at the end."""
+    """Says far too much: long interims without end, and a short final for each chunk of audio."""
 
     capabilities = Capabilities(sample_rates=None)
 
@@ -133,16 +134,17 @@ class Torrent(Provider):
     async def transcribe(
         self, audio: AudioInput, params: StreamParams
     ) -> AsyncGenerator[ProviderEvent, None]:
-        heard = 0.0
+        heard = settled = 0.0
         async for item in audio:
             if isinstance(item, bytes):
                 heard += len(item) / 2 / params.sample_rate
                 for number in range(self._options.interims):
                     text = f"{number:09}" + "x" * self._options.size
-                    yield Transcript(text=text, start=0.0, end=heard, is_final=False)
+                    yield Transcript(text=text, start=settled, end=heard, is_final=False)
                     self.said += len(text)
                     await asyncio.sleep(0)
-        yield Transcript(text="the end", start=0.0, end=heard, is_final=True)
+                yield Transcript(text="so", start=settled, end=heard, is_final=True)
+                settled = heard
 
 
 class PipelineOptions(Options):

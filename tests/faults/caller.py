@@ -1,0 +1,106 @@
+"""A client of protocol 2 that writes down everything it saw and sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiohttp
+
+from sttgate.protocols.native import PATH
+
+Event = dict[str, Any]
+CHUNK = 3200  # bytes: 0.1 s
+
+
+class Caller:
+    """``log`` has all events with a ``seq``, ``acks`` the others; times are monotonic seconds."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.log: list[Event] = []
+        self.others: list[Event] = []
+        self.sent = 0
+        self.acknowledged = 0
+        self.seen_at: list[float] = []
+        self.sent_at: list[tuple[int, float]] = []
+        self.ended = False
+        self._more = asyncio.Event()
+
+    @property
+    def session_id(self) -> str:
+        """The session, once it has started."""
+        return str(next(e["session_id"] for e in self.log if e["event"] == "started"))
+
+    async def read(self) -> None:
+        """Take what comes until the connection ends."""
+        try:
+            async for message in self.socket:
+                event = json.loads(message.data)
+                if event["event"] == "ack":
+                    self.acknowledged = event["received_bytes"]
+                if event.get("seq") and event["event"] != "resumed":
+                    self.log.append(event)
+                    self.seen_at.append(time.monotonic())
+                else:
+                    self.others.append(event)
+                self._more.set()
+        finally:
+            self.ended = True
+            self._more.set()
+
+    async def send(self, event: str, **fields: Any) -> None:
+        """Send an event."""
+        await self.socket.send_str(json.dumps({"event": event} | fields))
+
+    async def speak(self, pcm: bytes, speed: float | None = 1.0, chunk: int = CHUNK) -> None:
+        """Send audio in real time, or faster; ``speed`` None: as fast as it goes."""
+        begun = time.monotonic()
+        for at in range(0, len(pcm), chunk):
+            piece = pcm[at : at + chunk]
+            await self.socket.send_bytes(piece)
+            self.sent += len(piece)
+            self.sent_at.append((self.sent, time.monotonic()))
+            if speed is not None:
+                due = begun + (at + len(piece)) / 32_000 / speed
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def until(self, event: str, timeout: float = 20.0) -> Event:
+        """Return the first event of this kind, waiting for it."""
+        async with asyncio.timeout(timeout):
+            while True:
+                self._more.clear()
+                for seen in self.log + self.others:
+                    if seen["event"] == event:
+                        return seen
+                assert not self.ended, f"the connection ended before {event}"
+                await self._more.wait()
+
+    async def until_end(self, timeout: float = 20.0) -> None:
+        """Return once the connection has ended."""
+        async with asyncio.timeout(timeout):
+            while not self.ended:
+                self._more.clear()
+                await self._more.wait()
+
+
+@asynccontextmanager
+async def call(url: str, **start: Any) -> AsyncIterator[Caller]:
+    """Connect to the gateway at ``url`` and start a session with the fields of ``start``."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+    async with aiohttp.ClientSession(timeout=timeout) as http:
+        socket = await http.ws_connect(f"{url}{PATH}?protocol=2", max_msg_size=1 << 24)
+        caller = Caller(socket)
+        reading = asyncio.create_task(caller.read())
+        try:
+            await caller.send("start", **start)
+            yield caller
+        finally:
+            with suppress(ConnectionError):
+                await socket.close()
+            reading.cancel()
+            await asyncio.wait({reading})
