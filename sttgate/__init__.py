@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sttgate.errors import (
+        ErrorCode,
         NotConfigured,
         PluginError,
         ProviderAuth,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         ProviderRejected,
         ProviderTimeout,
         ProviderUnavailable,
+        RequestError,
         StoreError,
         SttgateError,
     )
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "errors": (
+        "ErrorCode",
         "NotConfigured",
         "PluginError",
         "ProviderAuth",
@@ -69,6 +72,7 @@ _HOMES = {
         "ProviderRejected",
         "ProviderTimeout",
         "ProviderUnavailable",
+        "RequestError",
         "StoreError",
         "SttgateError",
     ),
@@ -115,6 +119,7 @@ __all__ = [
     "Capabilities",
     "Control",
     "Conversation",
+    "ErrorCode",
     "Finalized",
     "FromEnv",
     "Gap",
@@ -134,6 +139,7 @@ __all__ = [
     "ProviderUnavailable",
     "Recording",
     "RecordingStore",
+    "RequestError",
     "SearchHit",
     "SessionEnd",
     "SessionPage",

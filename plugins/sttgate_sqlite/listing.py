@@ -6,8 +6,7 @@ import base64
 
 import msgspec
 
-from sttgate import SessionQuery, StoredSession
-from sttgate.errors import ErrorCode, RequestError
+from sttgate import ErrorCode, RequestError, SessionQuery, StoredSession
 from sttgate_sqlite.readers import Query
 from sttgate_sqlite.rows import SESSION_COLUMNS
 

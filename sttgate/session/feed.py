@@ -54,6 +54,7 @@ class Feed(AudioInput):
                 await self._pace()
             upto = limit if request is None else min(limit, request.position - self.position)
             if pcm := await self._log.read(self.position, upto):
+                self._charge(len(pcm))
                 self.position += len(pcm)
                 if chunk := self._converter.convert(pcm):
                     return chunk
@@ -79,5 +80,9 @@ class Feed(AudioInput):
             return
         if self._due > now:
             await asyncio.sleep(self._due - now)
-        assert self._max_speed is not None
-        self._due = max(self._due, now) + min(MAX_CHUNK, backlog) / self._max_speed
+
+    def _charge(self, size: int) -> None:
+        """Note that ``size`` bytes are handed over, which takes their time at ``max_speed``."""
+        if self._max_speed is not None:
+            now = asyncio.get_running_loop().time()
+            self._due = max(self._due, now) + self._log.format.seconds(size) / self._max_speed

@@ -118,14 +118,13 @@ class Recognition:
         long outage.
         """
         while True:
-            last = self._audio.ended
             try:
                 await self._try_chain()
                 return
             except ProviderError as error:
                 self.give_up()
                 self._on_exhausted(error)
-                if last:
+                if self._audio.ended:
                     raise
             await self._audio.ended_within(REVIVE_INTERVAL)
 
@@ -135,7 +134,7 @@ class Recognition:
         provider = next_provider(candidates)
         while True:
             try:
-                await self._try_provider(provider)
+                await self._try_provider(provider, others=bool(candidates))
                 return
             except ProviderError:
                 if not candidates:
@@ -143,8 +142,11 @@ class Recognition:
                 failed, provider = provider, next_provider(candidates)
                 self._on_switch(failed, provider)
 
-    async def _try_provider(self, provider: ConfiguredProvider) -> None:
-        """Return once all audio is settled; raise when the provider has used up its tries."""
+    async def _try_provider(self, provider: ConfiguredProvider, *, others: bool) -> None:
+        """Return once all audio is settled; raise when the provider has used up its tries.
+
+        With ``others`` to ask, one stream that timed out without a word is enough.
+        """
         tries, settled = 0, self.settled
         while True:
             try:
@@ -164,6 +166,8 @@ class Recognition:
                     tries=tries,
                 )
                 if not error.retryable or tries >= _TRIES_PER_PROVIDER:
+                    raise
+                if others and self._silent and isinstance(error, ProviderTimeout):
                     raise
                 self._on_switch(provider, provider)
                 await asyncio.sleep(_retry_delay(tries, error))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sttgate import events
+from sttgate.errors import ProviderProtocol
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry, UtteranceEndReason
 
@@ -54,8 +56,12 @@ class UtteranceBuilder:
     def transcript(
         self, event: events.Transcript, heard: float, *, finalizing: bool = False
     ) -> list[AnyEntry]:
-        """Return the entries for an interim or a final, which cannot end after session time ``heard``."""
-        text = event.text.strip()
+        """Return the entries for an interim or a final, which cannot end after session time ``heard``.
+
+        Raises ProviderProtocol for times that are not numbers.
+        """
+        _check_times(event)
+        text = _clean(event.text).strip()
         start = max(self._offset + event.start, self.settled)
         end = self._offset + event.end
         if not event.is_final:
@@ -125,7 +131,7 @@ class UtteranceBuilder:
             speech_final=event.endpoint,
             words=[
                 entries.Word(
-                    word=word.text,
+                    word=_clean(word.text),
                     start=_round(offset + word.start),
                     end=_round(offset + word.end),
                     confidence=_confidence(word.confidence),
@@ -147,3 +153,17 @@ def _round(seconds: float) -> float:
 
 def _confidence(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+def _check_times(event: events.Transcript) -> None:
+    """Refuse what no clock says: NaN would make the log unreadable."""
+    spans = [(event.start, event.end), *((word.start, word.end) for word in event.words)]
+    if not all(math.isfinite(start) and math.isfinite(end) for start, end in spans):
+        raise ProviderProtocol("a transcript has times that are not numbers")
+
+
+def _clean(text: str) -> str:
+    """Replace half characters (lone surrogates), which no UTF-8 encoder takes."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

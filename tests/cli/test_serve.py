@@ -187,7 +187,9 @@ class TestRefusing:
     def test_broken_plugin(self, tmp_path: Path) -> None:
         """A plugin that does not import is named with file, line, cause and the line that disables it."""
         (tmp_path / "plugins").mkdir()
-        (tmp_path / "plugins" / "acme.py").write_text("import sttgate\nimport acme_sdk_that_is_not\n")
+        (tmp_path / "plugins" / "acme.py").write_text(
+            "import sttgate\nimport acme_sdk_that_is_not\n"
+        )
         configure(tmp_path)
         ran = run(tmp_path, "serve")
         assert_explained(ran, 3, "acme.py:2:1 plugin acme: ", "acme_sdk_that_is_not", "disabled")

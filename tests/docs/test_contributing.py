@@ -78,7 +78,7 @@ def test_plugins_use_the_front_door() -> None:
         for name in _imports(path):
             top, _, rest = name.partition(".")
             if top == "sttgate":
-                assert rest in public or rest.startswith("errors"), f"{path.name}: {name}"
+                assert rest in public, f"{path.name}: {name}"
             assert not top.startswith("sttgate_") or top == own, f"{path.name}: {name}"
 
 

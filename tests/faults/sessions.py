@@ -43,7 +43,7 @@ class Heard:
 
 async def hear(
     folder: Path,
-    numbers: Sequence[int],
+    audio: Sequence[int] | bytes,
     *providers: Provider,
     finalize_after: Collection[int] = (),
     in_step: Callable[[Session], None] = lambda session: None,
@@ -51,7 +51,7 @@ async def hear(
     pause: float = 60.0,
     step: int = 1,
 ) -> Heard:
-    """Speak ``numbers`` in real time into a session whose chain is ``providers``.
+    """Speak in real time into a session whose chain is ``providers``; ``audio``: numbers, or PCM.
 
     ``finalize_after``, ``pause_after``: after how many words to finalize, or to send nothing for
     ``pause`` seconds. ``in_step`` is called each time after ``step`` words were sent.
@@ -60,8 +60,8 @@ async def hear(
     async with open_house(folder, *providers) as house:
         session = await house.gateway.open_session(SessionParams(protocol="test"))
         following = asyncio.create_task(follow_until(session, entries.Stopped, timeout=100_000))
-        pcm = speech(numbers)
-        for word in range(0, len(numbers), step):
+        pcm = audio if isinstance(audio, bytes) else speech(audio)
+        for word in range(0, len(pcm) // WORD_BYTES, step):
             await session.audio.room()
             session.append(pcm[word * WORD_BYTES : (word + step) * WORD_BYTES])
             if word + step in finalize_after:

@@ -1,4 +1,4 @@
-"""Protocol 1, rows B1 to B9 of docs/protocol.md: the frames base clients rely on, byte for byte."""
+"""Protocol 1, facts B1 to B9: the frames base clients rely on, byte for byte."""
 
 from __future__ import annotations
 
@@ -235,6 +235,23 @@ async def test_b08_nonsense_is_ignored_silently(serve: Serve, nonsense: str) -> 
             UTTERANCE_END,
             stopped(session_id_of(frames[-1]), text),
         ]
+
+
+async def test_b08_text_that_is_no_utf8(serve: Serve) -> None:
+    """Text that is not UTF-8 closes the socket with 1007, as WebSocket demands; the audio is kept."""
+    server = await serve()
+    wire = await server.wire()
+    wire.send(WSMsgType.TEXT, START.encode())
+    wire.send(WSMsgType.BINARY, silence(0.1))
+    await wire.receive()
+    (session_id,) = server.gateway.sessions
+    wire.send(WSMsgType.TEXT, b'{"event":"\xff"}')
+    while (frame := await wire.receive())[0] is not WSMsgType.CLOSE:
+        pass
+    assert int.from_bytes(frame[1][:2], "big") == 1007
+    await wire.ended()
+    await server.settled()
+    assert await server.recording(session_id) == silence(0.1)
 
 
 async def test_b09_extension_fields_never_change_the_frames(serve: Serve) -> None:

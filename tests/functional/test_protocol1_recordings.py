@@ -1,4 +1,4 @@
-"""Protocol 1, rows B10 to B16 of docs/protocol.md: recordings from start to stored."""
+"""Protocol 1, facts B10 to B16: recordings from start to stored."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sttgate.events import Finalized, ProviderEvent, Transcript
+from sttgate.events import Finalized, ProviderEvent, Transcript, Word
 from sttgate.provider import AudioInput, Capabilities, Provider, StreamParams
 from sttgate.session import session as session_module
 from sttgate.session.audio_log import TAIL_BYTES
@@ -343,17 +343,46 @@ class Renaming(MemoryRecordings):
         return Recording(session_id=session_id, size=target.stat().st_size, path=target)
 
 
+class Chatter(Provider):
+    """Speaks as fast as people do: a final of five words for two seconds of audio, interims between."""
+
+    async def transcribe(
+        self, audio: AudioInput, params: StreamParams
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        """Yield chatter."""
+        settled, heard = 0.0, 0.0
+        async for item in audio:
+            heard += len(item) / 32_000 if isinstance(item, bytes) else 0.0
+            yield self._say(settled, heard, is_final=False)
+            if heard >= settled + 2:
+                yield self._say(settled, heard, is_final=True)
+                settled = heard
+        yield self._say(settled, heard, is_final=True)
+
+    @staticmethod
+    def _say(start: float, end: float, *, is_final: bool) -> Transcript:
+        length = (end - start) / 5
+        words = tuple(
+            Word(text=f"word{n}", start=start + n * length, end=start + (n + 1) * length)
+            for n in range(5)
+        )
+        text = " ".join(word.text for word in words)
+        return Transcript(
+            text=text, start=start, end=end, is_final=is_final, endpoint=is_final, words=words
+        )
+
+
 async def speak_for(
-    session: Session, seconds: int, first: int, every: Callable[[int], None] = lambda _: None
+    session: Session, seconds: int, every: Callable[[], None] = lambda: None
 ) -> None:
-    """Append audio second by second, never far ahead of the words."""
-    for second in range(first, first + seconds):
-        numbers = [(second * 10 + n) % 30_000 + 1 for n in range(10)]
-        session.append(speech(numbers))
-        while session.backlog_s > 2:
+    """Append audio, never far ahead of the words."""
+    pcm = bytes(range(200)) * 32
+    for _ in range(seconds * 5):
+        session.append(pcm)
+        while session.backlog_s > 3:
             await asyncio.sleep(0)
             await session.audio.room()
-        every(second)
+        every()
 
 
 async def test_memory_does_not_grow_with_the_session(
@@ -361,20 +390,20 @@ async def test_memory_does_not_grow_with_the_session(
 ) -> None:
     """From the second minute to the thirtieth a session gains next to nothing."""
     async with open_house(
-        tmp_path, Speaker(), transcripts=Shredder(), recordings=Renaming()
+        tmp_path, Chatter(), transcripts=Shredder(), recordings=Renaming()
     ) as house:
         session = await open_session(house)
         following = asyncio.create_task(_forget_everything(session))
-        await speak_for(session, 60, 0)
+        await speak_for(session, 60)
         tracemalloc.start()
         before = await memory_at_rest()
         most_recent = 0
 
-        def look(_: int) -> None:
+        def look() -> None:
             nonlocal most_recent
             most_recent = max(most_recent, len(session.events._recent))
 
-        await speak_for(session, 1740, 60, look)
+        await speak_for(session, 1740, look)
         grown = await memory_at_rest() - before
         tracemalloc.stop()
         tail = sum(map(len, session.audio._tail))
@@ -411,10 +440,10 @@ async def test_stopping_takes_no_longer_after_an_hour(
         folder = tmp_path / str(minutes)
         folder.mkdir()
         async with open_house(
-            folder, Speaker(interims=False), transcripts=Shredder(), recordings=Renaming()
+            folder, Chatter(), transcripts=Shredder(), recordings=Renaming()
         ) as house:
             session = await open_session(house)
-            await speak_for(session, minutes * 60, 0)
+            await speak_for(session, minutes * 60)
             await asyncio.sleep(0.5)
             began = time.monotonic()
             session.stop()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sttgate import events
+from sttgate.errors import ProviderProtocol
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry
 from sttgate.session.utterances import SaidBefore, UtteranceBuilder
@@ -291,3 +292,21 @@ def check(log: list[AnyEntry], spoken: list[str], endpoints: int, clock: float) 
         assert all(
             log.index(later) > log.index(end) for later in said[said.index(members[-1]) + 1 :]
         )
+
+
+@pytest.mark.parametrize("start", [float("nan"), float("inf")])
+def test_times_that_are_no_numbers_are_refused(start: float) -> None:
+    """A provider whose times are not numbers breaks its protocol, and the log stays readable."""
+    builder = UtteranceBuilder(0, itertools.count(1))
+    with pytest.raises(ProviderProtocol):
+        builder.transcript(events.Transcript(text="x", start=start, end=1.0, is_final=True), 1.0)
+
+
+def test_half_characters_are_replaced() -> None:
+    """Half an emoji becomes a replacement character instead of a message that cannot be sent."""
+    builder = UtteranceBuilder(0, itertools.count(1))
+    [entry] = builder.transcript(
+        events.Transcript(text="a\ud83d", start=0.0, end=1.0, is_final=True), 1.0
+    )
+    assert isinstance(entry, entries.Transcript)
+    assert entry.text == "a\ufffd"

@@ -23,7 +23,7 @@ from sttgate.session.session import Session
 log = structlog.get_logger(__name__)
 
 _WRITE_TIMEOUT = 5.0  # seconds a client may leave what it is sent unread; then it is cut off
-_SHORT = 16 * 1024  # characters that fit into an empty buffer of asyncio (64 KiB), whatever they are
+_SHORT = 16 * 1024  # characters; they fit into an empty buffer of asyncio, whatever they are
 _CLOSE_TIMEOUT = 2.0
 _UNKNOWN_SESSION = 4404
 _TAKEN_OVER = 4409
