@@ -6,8 +6,10 @@ By default it says how much it heard; with a script it speaks that, in step with
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -131,9 +133,9 @@ class Script(Voice):
     def _lay_out(options: EchoOptions) -> Iterator[tuple[Word, bool, bool]]:
         """Yield each word with its time, and whether it is the first and the last of a sentence."""
         length, at = 1 / options.words_per_second, 0.0
-        while True:
-            for sentence in options.script:
-                words = sentence.split()
+        sentences = [words for sentence in options.script if (words := sentence.split())]
+        while sentences:
+            for words in sentences:
                 for index, text in enumerate(words):
                     word = Word(text=text, start=at, end=at + length, confidence=1.0)
                     yield word, index == 0, index == len(words) - 1
@@ -146,10 +148,11 @@ class Script(Voice):
         """Yield an interim for each word that has been spoken, a final at the end of a sentence."""
         while self._next is not None and self._next[0].end <= now + _EPSILON:
             word, first, last = self._next
+            yield from self._settle_silence(word.end - 2 * _EPSILON)
             self._next = next(self._timeline, None)
             if first:
                 yield SpeechStarted(at=word.start)
-            self._words.append(word)
+            self._words.append(replace(word, start=max(word.start, self.settled)))
             if last:
                 yield from self.settle(word.end)
             else:
@@ -160,8 +163,7 @@ class Script(Voice):
                     is_final=False,
                     words=tuple(self._words),
                 )
-        if not self._words and now >= self.settled + _SEGMENT:
-            yield from self.settle(now)
+        yield from self._settle_silence(now)
 
     def settle(self, now: float) -> Iterator[ProviderEvent]:
         """Yield the final, an empty one when nothing was said."""
@@ -169,6 +171,10 @@ class Script(Voice):
         self._words.clear()
         if now > self.settled + _EPSILON:
             yield self._final(text, now, words)
+
+    def _settle_silence(self, upto: float) -> Iterator[ProviderEvent]:
+        while not self._words and upto >= self.settled + _SEGMENT - _EPSILON:
+            yield from self.settle(self.settled + _SEGMENT)
 
     def _text(self) -> str:
         return " ".join(word.text for word in self._words)
@@ -196,26 +202,30 @@ class Echo(Provider):
         if options.refuse:
             raise self._fault("refused the stream")
         voice: Voice = Script(options) if options.script else Counting()
-        samples = 0
+        die, stall = options.die_after or math.inf, options.stall_after or math.inf
+        samples, now = 0, 0.0
         async for item in audio:
-            now = samples / params.sample_rate
             if item is Control.FINALIZE:
                 events = [*voice.settle(now), Finalized()]
             else:
                 assert isinstance(item, bytes)
                 samples += len(item) // 2
-                now = samples / params.sample_rate
+                now = min(samples / params.sample_rate, die, stall)
                 events = [*voice.advance(now)]
             for event in events:
-                if options.delay:
-                    await asyncio.sleep(options.delay)
+                await self._delay()
                 yield event
-            if options.die_after is not None and now >= options.die_after:
-                raise self._fault(f"broke off after {options.die_after:g} s")
-            if options.stall_after is not None and now >= options.stall_after:
+            if now == die:
+                raise self._fault(f"broke off after {die:g} s")
+            if now == stall:
                 await asyncio.get_running_loop().create_future()
-        for event in voice.settle(samples / params.sample_rate):
+        for event in voice.settle(now):
+            await self._delay()
             yield event
+
+    async def _delay(self) -> None:
+        if self._options.delay:
+            await asyncio.sleep(self._options.delay)
 
     def _fault(self, what: str) -> ProviderError:
         return _ERRORS[self._options.error](f"the echo provider {what}, as its options ask")

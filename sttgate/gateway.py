@@ -144,8 +144,7 @@ class Gateway:
             raise
 
     async def _open_session(self, params: SessionParams) -> Session:
-        if self.draining:
-            raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
+        self._refuse_while_draining()
         chain = self._chain_for(params)
         try:
             # Refuse new sessions while there is still room for the running ones.
@@ -158,7 +157,17 @@ class Gateway:
             raise RequestError(
                 ErrorCode.STORAGE_FAILED, "The service cannot store audio at the moment."
             ) from error
+        try:
+            self._refuse_while_draining()
+        except RequestError:
+            await self.spool.remove(folder)
+            await self.spool.run(folder.close)
+            raise
         return self._run_session(params, chain, folder)
+
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
 
     def _run_session(
         self, params: SessionParams, chain: Chain, folder: SpoolFolder, past: Past | None = None
@@ -206,14 +215,20 @@ class Gateway:
         for session_id in await self.spool.left_behind():
             if session_id in self.sessions:
                 continue
-            found = await reopen(self.spool, session_id)
-            if found is None:
-                continue
-            params, folder, past = found
-            log.info("session_recovered", session=session_id)
-            session = self._run_session(params, self._chain_or_all(params), folder, past)
-            session.stop("shutdown")
-            await asyncio.wait({self._running[session_id]})
+            try:
+                await self._recover_session(session_id)
+            except Exception:  # what is wrong with one must not keep the others
+                log.exception("recovery_failed", session=session_id)
+
+    async def _recover_session(self, session_id: str) -> None:
+        found = await reopen(self.spool, session_id)
+        if found is None:
+            return
+        params, folder, past = found
+        log.info("session_recovered", session=session_id)
+        session = self._run_session(params, self._chain_or_all(params), folder, past)
+        session.stop("shutdown")
+        await asyncio.wait({self._running[session_id]})
 
     def _chain_or_all(self, params: SessionParams) -> Chain:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from sttgate.errors import (
     ErrorCode,
     NotConfigured,
+    ProviderTimeout,
     ProviderUnavailable,
     RequestError,
     StoreError,
@@ -21,7 +23,7 @@ from sttgate.events import Finalized, ProviderEvent
 from sttgate.gateway import Gateway, StartupError
 from sttgate.provider import AudioInput, Capabilities, Provider, StreamParams
 from sttgate.session import chain as chain_module
-from sttgate.session.chain import ConfiguredProvider, Health, next_provider
+from sttgate.session.chain import Breaker, ConfiguredProvider, Health, next_provider
 from sttgate.session.entries import Started, Stopped
 from sttgate.session.params import SessionParams
 from sttgate.session.spool import AUDIO_FILE, EVENTS_FILE, META_FILE, Spool
@@ -133,7 +135,7 @@ async def test_a_spool_in_the_way_of_a_file_is_told(tmp_path: Path) -> None:
     """The sentence names the path and the setting, and no thread is left."""
     (tmp_path / "spool").write_text("a file")
     gateway = build_house(tmp_path, Speaker()).gateway
-    with pytest.raises(StartupError, match="spool.path") as caught:
+    with pytest.raises(StartupError, match=r"spool\.path") as caught:
         await gateway.open()
     assert str(tmp_path / "spool") in str(caught.value)
 
@@ -242,7 +244,7 @@ async def test_a_provider_that_hangs_in_open_is_given_up(monkeypatch: pytest.Mon
     """After a while the next one has its turn; closing does not wait for it either."""
     monkeypatch.setattr(chain_module, "_OPEN_TIMEOUT", 0.05)
     provider = ConfiguredProvider("odd", Odd(hangs=True))
-    with pytest.raises(chain_module.ProviderTimeout, match="did not open within"):
+    with pytest.raises(ProviderTimeout, match="did not open within"):
         await provider.ready()
     provider.open_in_background()
     async with asyncio.timeout(5):
@@ -276,21 +278,25 @@ class Slow(Speaker):
         await self.go.wait()
 
 
+def health(breaker: Breaker) -> Health:
+    return breaker.health
+
+
 def test_a_breaker_keeps_sessions_away_from_who_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three failures open it; after the cool-down one may probe; a success closes it, a failure doubles."""
     now = 1000.0
-    monkeypatch.setattr(chain_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     breaker = ConfiguredProvider("p", Speaker()).breaker
     error = ProviderUnavailable("down")
     for _ in range(2):
         breaker.failed(error)
         assert breaker.admits()
     breaker.failed(error)
-    assert breaker.health is Health.OPEN
+    assert health(breaker) is Health.OPEN
     assert not breaker.admits()
     now += 5.1
     assert breaker.admits()
-    assert breaker.health is Health.HALF_OPEN
+    assert health(breaker) is Health.HALF_OPEN
     assert not breaker.admits()
     breaker.failed(error)
     now += 9.0
@@ -298,7 +304,7 @@ def test_a_breaker_keeps_sessions_away_from_who_fails(monkeypatch: pytest.Monkey
     now += 1.1
     assert breaker.admits()
     breaker.succeeded()
-    assert breaker.health is Health.CLOSED
+    assert health(breaker) is Health.CLOSED
     assert breaker.admits()
     assert breaker.last_error == "down"
 
@@ -325,7 +331,8 @@ async def test_who_names_a_provider_gets_it_or_an_error(tmp_path: Path) -> None:
         await say(session, speech(range(1, 11)))
         session.stop()
         await follow_until(session, Stopped)
-        assert (first.streams, second.streams) == (0, 1)
+        assert first.streams == 0
+        assert second.streams >= 1
         assert session.state == "failed"
         with pytest.raises(RequestError, match="'p3'") as caught:
             await house.gateway.open_session(SessionParams(protocol="test", provider="p3"))
@@ -441,9 +448,10 @@ async def test_draining_ends_and_stores_every_session(tmp_path: Path) -> None:
         ]
         for session in sessions:
             await say(session, speech(range(1, 18)))
+        following = [asyncio.create_task(follow_until(session, Stopped)) for session in sessions]
+        await asyncio.sleep(0)
         await house.gateway.drain("shutdown")
-        for session in sessions:
-            log = await follow_until(session, Stopped, timeout=1.0)
+        for session, log in zip(sessions, await asyncio.gather(*following), strict=True):
             assert text(log) == spell(range(1, 18))
             assert isinstance(log[-1], Stopped)
             assert log[-1].reason == "shutdown"
@@ -519,6 +527,12 @@ async def test_what_cannot_be_recovered_does_not_keep_the_rest(tmp_path: Path) -
             (path / META_FILE).write_bytes(b"\xff{" if name == "d-bad-meta" else good)
         if name in {"c-no-meta", "d-bad-meta", "e-torn"}:
             (path / AUDIO_FILE).write_bytes(bytes(44) + speech(range(1, 4)))
+    path = tmp_path / "spool" / "f-no-channels"
+    path.mkdir()
+    broken = {"id": "f", "protocol": "test", "format": {"sample_rate": 16_000, "channels": 0}}
+    (path / META_FILE).write_text(json.dumps(broken))
+    (path / EVENTS_FILE).write_bytes(b"")
+    (path / AUDIO_FILE).write_bytes(bytes(44) + speech([1]))
     (tmp_path / "spool" / "stray").write_text("not a folder")
     async with open_house(tmp_path, Speaker()) as house:
         await eventually(lambda: "m-good" in house.transcripts.ends)
@@ -532,7 +546,7 @@ async def test_what_cannot_be_recovered_does_not_keep_the_rest(tmp_path: Path) -
         assert conversation is not None
         assert conversation.text == spell(range(1, 4))
         # Audio that nobody can make sense of is left where it is.
-        assert {"c-no-meta", "d-bad-meta", "stray"} <= set(house.spooled)
+        assert {"c-no-meta", "d-bad-meta", "f-no-channels", "stray"} <= set(house.spooled)
         assert not {"m-good", "e-torn"} & set(house.spooled)
         session = await house.gateway.open_session(SessionParams(protocol="test"))
         session.stop()

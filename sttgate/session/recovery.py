@@ -35,7 +35,11 @@ async def reopen(spool: Spool, session_id: str) -> tuple[SessionParams, SpoolFol
         await spool.remove(folder)
         await spool.run(folder.close)
         return None
-    past = await spool.run(lambda: _mend(folder, params))
+    try:
+        past = await spool.run(lambda: _mend(folder, params))
+    except BaseException:
+        await spool.run(folder.close)
+        raise
     return params, folder, past
 
 

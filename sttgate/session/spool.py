@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 from collections import deque
@@ -239,27 +240,39 @@ class Spool:
         return await asyncio.get_running_loop().run_in_executor(self._thread, job)
 
     async def create(self, session_id: str, meta: bytes) -> SpoolFolder:
-        """Make the folder of a new session, locked."""
-        path = self.path / session_id
+        """Make the folder of a new session, locked before another process can see it."""
+        path, hidden = self.path / session_id, self.path / f".{session_id}"
 
         def make() -> SpoolFolder:
-            path.mkdir(mode=0o700)
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            hidden.mkdir(mode=0o700)
             with contextlib.ExitStack() as undo:
-                undo.callback(shutil.rmtree, path, ignore_errors=True)
-                events = SpoolFile(self, path / EVENTS_FILE, "xb+")
-                undo.callback(events.close)
+                undo.callback(shutil.rmtree, hidden, ignore_errors=True)
+                with open(hidden / META_FILE, "xb", opener=_private) as about:
+                    about.write(meta)
+                files = []
+                for name in (AUDIO_FILE, EVENTS_FILE):
+                    file = SpoolFile(self, hidden / name, "xb+")
+                    undo.callback(file.close)
+                    file.path = path / name
+                    files.append(file)
+                audio, events = files
                 events.lock()
-                with open(path / META_FILE, "xb", opener=_private) as file:
-                    file.write(meta)
-                folder = SpoolFolder(path, SpoolFile(self, path / AUDIO_FILE, "xb+"), events, meta)
+                hidden.rename(path)
                 undo.pop_all()
-            return folder
+            return SpoolFolder(path, audio, events, meta)
 
         return await self.run(make)
 
     async def left_behind(self) -> list[str]:
         """Return the ids of sessions with a folder here, whoever they belong to."""
-        return await self.run(lambda: sorted(p.name for p in self.path.iterdir() if p.is_dir()))
+
+        def find() -> list[str]:
+            folders = (path for path in self.path.iterdir() if path.is_dir())
+            return sorted(path.name for path in folders if not path.name.startswith("."))
+
+        return await self.run(find)
 
     async def claim(self, session_id: str) -> SpoolFolder | None:
         """Take over a folder a dead process left; None if its process lives or there is nothing."""

@@ -153,9 +153,9 @@ def stored_sessions(folder: Path) -> list[dict[str, object]]:
     return sessions
 
 
-def conversation(folder: Path, which: str = "latest") -> dict[str, object]:
-    """Return what ``sttgate sessions show --json`` says."""
-    ran = run(folder, "sessions", "show", which, "--json")
+def conversation(folder: Path, **env: str) -> dict[str, object]:
+    """Return what ``sttgate sessions show latest --json`` says."""
+    ran = run(folder, "sessions", "show", "latest", "--json", env=env)
     assert ran.code == 0, ran.err
     shown: dict[str, object] = json.loads(ran.out)
     return shown

@@ -6,8 +6,9 @@ import asyncio
 import json
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -37,13 +38,13 @@ chain: [echo, nobody]
 TORN = b"SQLite format 3\0" + b"\xee" * 8000
 
 
-async def dictate(url: str, seconds: float = 6.0) -> list[dict[str, Any]]:
-    """Have one session on the gateway at ``url``; return its messages."""
+@asynccontextmanager
+async def speaking(url: str, seconds: float) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """Yield the socket of a session on the gateway at ``url`` that was sent audio."""
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}{PATH}?protocol=2") as ws:
         await ws.send_str('{"event": "start"}')
         await ws.send_bytes(tone(seconds))
-        await ws.send_str('{"event": "stop"}')
-        return await receive_until(ws, "stopped")
+        yield ws
 
 
 class TestServing:
@@ -51,7 +52,9 @@ class TestServing:
         """It says on stderr where it listens and who transcribes, and is ready when it says so."""
         configure(tmp_path)
         with serve(tmp_path) as (running, url):
-            assert finals(await dictate(url)) == list(SCRIPT)
+            async with speaking(url, 6.0) as ws:
+                await ws.send_str('{"event": "stop"}')
+                assert finals(await receive_until(ws, "stopped")) == list(SCRIPT)
             assert running.stop() == 0
             assert running.process.stdout is not None
             assert running.process.stdout.read() == b""
@@ -110,13 +113,10 @@ async def test_stopped_while_somebody_speaks(tmp_path: Path, signum: signal.Sign
     """A signal ends a live session the good way: the client gets the last words, all is stored."""
     configure(tmp_path, server={"port": 0, "drain_timeout_s": 0})
     with serve(tmp_path) as (running, url):
-        async with aiohttp.ClientSession() as http:
-            async with http.ws_connect(f"{url}{PATH}?protocol=2") as ws:
-                await ws.send_str('{"event": "start"}')
-                await ws.send_bytes(tone(4.8))
-                await receive_until(ws, "utterance_end")
-                running.process.send_signal(signum)
-                stopped = (await receive_until(ws, "stopped"))[-1]
+        async with speaking(url, 4.8) as ws:
+            await receive_until(ws, "utterance_end")
+            running.process.send_signal(signum)
+            stopped = (await receive_until(ws, "stopped"))[-1]
         assert stopped["reason"] == "shutdown"
         assert stopped["full_transcription"] == f"{SCRIPT[0]} and the second one is"
         assert running.process.wait(60) == 0
@@ -131,13 +131,10 @@ async def test_killed_while_somebody_speaks(tmp_path: Path) -> None:
     """After kill -9 the next start stores what had been said."""
     configure(tmp_path)
     with serve(tmp_path) as (running, url):
-        async with aiohttp.ClientSession() as http:
-            async with http.ws_connect(f"{url}{PATH}?protocol=2") as ws:
-                await ws.send_str('{"event": "start"}')
-                await ws.send_bytes(tone(5.0))
-                await receive_until(ws, "utterance_end")
-                await asyncio.sleep(0.5)  # what is younger than this may be lost
-                running.stop(signal.SIGKILL)
+        async with speaking(url, 5.0) as ws:
+            await receive_until(ws, "utterance_end")
+            await asyncio.sleep(0.5)  # what is younger than this may be lost
+            running.stop(signal.SIGKILL)
     with serve(tmp_path) as (running, _):
         running.wait_for("session_recovered")
         assert running.stop() == 0

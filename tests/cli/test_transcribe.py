@@ -99,7 +99,8 @@ class TestHere:
     def test_local_engine(self, tmp_path: Path) -> None:
         """The engine that comes with sttgate[local] understands English without key or network."""
         package = find_spec("moonshine_voice")
-        assert package is not None and package.origin is not None, "pip install 'sttgate[local]'"
+        assert package is not None, "pip install 'sttgate[local]'"
+        assert package.origin is not None
         source = Path(package.origin).parent / "assets" / "two_cities.wav"
         with wave.open(str(source)) as whole, wave.open(str(tmp_path / "a.wav"), "wb") as part:
             part.setparams(whole.getparams())
