@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sttgate.batch import BatchProvider, Recognized
     from sttgate.errors import (
         ErrorCode,
         NotConfigured,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "batch": ("BatchProvider", "Recognized"),
     "errors": (
         "ErrorCode",
         "NotConfigured",
@@ -116,6 +118,7 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AudioInput",
+    "BatchProvider",
     "Capabilities",
     "Control",
     "Conversation",
@@ -137,6 +140,7 @@ __all__ = [
     "ProviderSpec",
     "ProviderTimeout",
     "ProviderUnavailable",
+    "Recognized",
     "Recording",
     "RecordingStore",
     "RequestError",

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 GATEWAY = web.AppKey("gateway", Gateway)
 NATIVE = web.AppKey("native", NativeEndpoint)
 _KEEPALIVE = 15.0  # seconds; AppRunner's own default is an hour, an invitation to slow clients
+_SETTLE = 5.0  # seconds to settle what still runs at the end; the next start does the rest
 _SHUTDOWN = 30.0  # seconds for sessions to settle; aiohttp waits this long twice
 
 
@@ -42,7 +43,7 @@ def create_app(gateway: Gateway) -> web.Application:
 
     async def shut_down(app: web.Application) -> None:
         native.shut_down()
-        await gateway.drain("shutdown")
+        await gateway.drain("shutdown", _SETTLE)
 
     app.cleanup_ctx.append(open_and_close)
     app.on_shutdown.append(shut_down)

@@ -24,6 +24,7 @@ from sttgate.stores import RecordingStore, TranscriptStore
 log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 25.0  # seconds
+RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
 class StartupError(SttgateError):
@@ -211,14 +212,24 @@ class Gateway:
             await asyncio.wait(late)
 
     async def _recover(self) -> None:
-        """Bring what a crash left in the spool to its end, one session after the other."""
-        for session_id in await self.spool.left_behind():
-            if session_id in self.sessions:
-                continue
+        """Bring what a crash left in the spool to its end, one session after the other.
+
+        Look again now and then: a process that drains beside this one may leave something too.
+        """
+        while True:
             try:
-                await self._recover_session(session_id)
-            except Exception:  # what is wrong with one must not keep the others
-                log.exception("recovery_failed", session=session_id)
+                left = await self.spool.left_behind()
+            except OSError as error:
+                log.error("spool_unreadable", path=str(self.spool.path), error=error.strerror)
+                left = []
+            for session_id in left:
+                if session_id in self.sessions:
+                    continue
+                try:
+                    await self._recover_session(session_id)
+                except Exception:  # what is wrong with one must not keep the others
+                    log.exception("recovery_failed", session=session_id)
+            await asyncio.sleep(RECOVERY_INTERVAL)
 
     async def _recover_session(self, session_id: str) -> None:
         found = await reopen(self.spool, session_id)

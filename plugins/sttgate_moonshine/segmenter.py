@@ -28,10 +28,10 @@ class Rules:
     """The pause that closes an utterance; None: no pause does."""
     part_pauses: tuple[tuple[int, int], ...] = tuple(
         (samples(length), samples(pause))
-        for length, pause in ((12.0, 0.15), (9.0, 0.2), (4.0, 0.3), (0.0, 0.8))
+        for length, pause in ((10.0, 0.1), (8.0, 0.15), (6.0, 0.2), (4.0, 0.3), (0.0, 0.8))
     )
     """Pairs, longest first: speech of this length is cut into parts at this pause. The longer it
-    is, the more latency and work there is to win, and the better the words do without context."""
+    is, the more a decode costs, and the better the words do without what is to come."""
     guess_pause: int = samples(0.2)
     """The pause after which it pays to decode on suspicion, so that the final is ready in time."""
     longest: int = samples(18.0)

@@ -92,6 +92,7 @@ class AudioLog:
         if self._file.size - self._file.keeps_from > UNWRITTEN_BYTES:
             if self._file.failing:
                 self._note_lost(self._file.shed(UNWRITTEN_BYTES))
+                self._trim()
             else:
                 self._room.clear()
                 self._spool.wants_write(self._file, now=True)

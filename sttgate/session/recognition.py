@@ -233,10 +233,10 @@ class Recognition:
     async def _watch(self, hearing: asyncio.Task[None], feed: Feed) -> None:
         """Return when ``hearing`` is over; ProviderTimeout when the provider stalls.
 
-        It stalls when it owes something (it has not read all audio, or knows that no more comes) and
-        for STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word, or for
-        SETTLE_TIMEOUT settled nothing of as much audio. While the caller pauses it owes nothing. A
-        provider that has settled all audio there will ever be is not waited for.
+        It stalls when it owes something (it has not read all audio, or no more will come) and for
+        STALL_TIMEOUT neither read nor spoke, or heard that much audio without a word, or for
+        SETTLE_TIMEOUT settled nothing of as much audio, or of its end. While the caller pauses it
+        owes nothing. A provider that has settled all audio there will ever be is not waited for.
         """
         stall_bytes = self._audio.format.bytes(STALL_TIMEOUT)
         settle_bytes = self._audio.format.bytes(SETTLE_TIMEOUT)
@@ -252,13 +252,14 @@ class Recognition:
             if self.settled != settled or feed.position == settled:
                 settled, settled_at = self.settled, now
             silent_for = now - self._last_event_at
-            owes = feed.position < self._audio.size or feed.exhausted
+            owes = feed.position < self._audio.size or self._audio.ended
             unheard = feed.position - self._position_at_event
             idle_for = min(silent_for, now - read_at)
             still = idle_for > STALL_TIMEOUT or min(idle_for, now - ended_at) > FAREWELL_TIMEOUT
             mute = silent_for > STALL_TIMEOUT and unheard >= stall_bytes
             unsettled = feed.position - self.settled
-            vague = now - settled_at > SETTLE_TIMEOUT and unsettled >= settle_bytes
+            due = unsettled >= settle_bytes or feed.exhausted
+            vague = now - settled_at > SETTLE_TIMEOUT and due
             if self._all_settled and silent_for > _WATCH_INTERVAL:
                 return
             if not hearing.done() and ((owes and still) or mute or vague):

@@ -77,11 +77,12 @@ class SpoolFile:
         """Give up the oldest bytes while more than ``limit`` are pending; return how many.
 
         They become a hole that reads as zeros, so that what follows keeps its place. For audio on a
-        disk that has refused for long: the words go on, the recording is silent there.
+        disk that has refused for long: the words go on, the recording is silent there. The last
+        piece stays, since writing it is what makes the hole.
         """
         shed = 0
         # What is being written right now lies before the hole, so wait for the outcome.
-        while not self._writing and self._pending and self.size - self.keeps_from > limit:
+        while not self._writing and len(self._pending) > 1 and self.size - self.keeps_from > limit:
             piece = self._pending.popleft()
             self._hole += len(piece)
             shed += len(piece)
@@ -170,7 +171,7 @@ class SpoolFile:
             self.written, self._hole = self.keeps_from + done, 0
         self.failing = error is not None
         if error is not None:
-            self._pending.appendleft(b"".join(self._writing)[done:])
+            self._put_back(done)
         self._writing = []
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
@@ -181,6 +182,15 @@ class SpoolFile:
             else:
                 attempt.set_result(None)
         self._on_written()
+
+    def _put_back(self, done: int) -> None:
+        """Make pending again what follows ``done`` bytes, in its pieces: the oldest may be shed."""
+        pieces = deque(self._writing)
+        while pieces and len(pieces[0]) <= done:
+            done -= len(pieces.popleft())
+        if done:
+            pieces[0] = pieces[0][done:]
+        self._pending.extendleft(reversed(pieces))
 
 
 @dataclass(frozen=True, slots=True)

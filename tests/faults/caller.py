@@ -89,18 +89,18 @@ class Caller:
 
 
 @asynccontextmanager
-async def call(url: str, **start: Any) -> AsyncIterator[Caller]:
+async def call(url: str, *, reading: bool = True, **start: Any) -> AsyncIterator[Caller]:
     """Connect to the gateway at ``url`` and start a session with the fields of ``start``."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         socket = await http.ws_connect(f"{url}{PATH}?protocol=2", max_msg_size=1 << 24)
         caller = Caller(socket)
-        reading = asyncio.create_task(caller.read())
+        task = asyncio.create_task(caller.read() if reading else asyncio.sleep(0))
         try:
             await caller.send("start", **start)
             yield caller
         finally:
             with suppress(ConnectionError):
                 await socket.close()
-            reading.cancel()
-            await asyncio.wait({reading})
+            task.cancel()
+            await asyncio.wait({task})

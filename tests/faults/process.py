@@ -25,13 +25,6 @@ class Server:
     """One folder with configuration, spool and stores, and at most one process that serves it."""
 
     def __init__(self, folder: Path, **sections: object) -> None:
-        content: dict[str, object] = {
-            "server": {"port": 0},
-            "providers": {"parrot": {}},
-            "chain": ["parrot"],
-            "plugins": {"dirs": [str(ENGINES)]},
-            "spool": {"min_free_mb": 0},
-        }
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.url = ""
@@ -40,8 +33,20 @@ class Server:
         self.recordings = folder / "recordings"
         self.log = folder / "server.log"
         self._config = folder / "config.yaml"
-        self._config.write_text(yaml.safe_dump(content | sections), encoding="utf-8")
+        self._offset = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self.configure(**sections)
+
+    def configure(self, **sections: object) -> None:
+        """Write a configuration for the next start."""
+        content: dict[str, object] = {
+            "server": {"port": 0},
+            "providers": {"parrot": {}},
+            "chain": ["parrot"],
+            "plugins": {"dirs": [str(ENGINES)]},
+            "spool": {"min_free_mb": 0},
+        }
+        self._config.write_text(yaml.safe_dump(content | sections), encoding="utf-8")
 
     @property
     def pid(self) -> int:

@@ -85,6 +85,12 @@ def check_times(said: Iterable[Message], numbers: Sequence[int]) -> float:
     return worst
 
 
+def words_in(pcm: bytes) -> list[int]:
+    """Return the numbers of the words that end in ``pcm``."""
+    samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
+    return [int(number) for number in -samples[samples < 0]]
+
+
 def pcm_of(wav: bytes) -> bytes:
     """Return the samples of a recording."""
     assert wav[:4] == b"RIFF"

@@ -156,7 +156,7 @@ async def talk(folder: Path, script: list[Step], trouble: list[dict[str, Any]]) 
 
 
 @pytest.mark.promise("P1", "P2", "P11")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(60 + 3 * EXAMPLES)
 def test_whatever_happens_the_session_is_that_of_an_undisturbed_run(measure: Report) -> None:
     """Text, recording and order do not depend on what fails in between, nor does the store."""
     resumes = []

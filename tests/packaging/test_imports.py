@@ -20,6 +20,7 @@ COMES_WITH = {"yarl": "aiohttp", "httpx": "deepgram-sdk", "pydantic_core": "pyda
 
 PUBLIC = [
     "AudioInput",
+    "BatchProvider",
     "Capabilities",
     "Control",
     "Conversation",
@@ -41,6 +42,7 @@ PUBLIC = [
     "ProviderSpec",
     "ProviderTimeout",
     "ProviderUnavailable",
+    "Recognized",
     "Recording",
     "RecordingStore",
     "RequestError",

@@ -99,12 +99,12 @@ def _changes(module: Module, constants: set[str]) -> Iterator[tuple[str, int]]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Global):
             yield "a global statement", node.lineno
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
-            if isinstance(node.value, ast.Name) and node.value.id in constants:
-                yield f"{node.value.id} is changed", node.lineno
-        elif isinstance(node, ast.Attribute) and node.attr in MUTATORS:
-            if isinstance(node.value, ast.Name) and node.value.id in constants:
-                yield f"{node.value.id}.{node.attr}", node.lineno
+        elif isinstance(node, ast.Subscript | ast.Attribute):
+            stored = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
+            called = isinstance(node, ast.Attribute) and node.attr in MUTATORS
+            name = getattr(node.value, "id", None)
+            if name in constants and (stored or called):
+                yield f"{name} is changed", node.lineno
 
 
 def test_the_check_for_state_sees_it() -> None:

@@ -8,7 +8,7 @@ import random
 import tempfile
 import wave
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from sttgate.audio import AudioFormat
 from sttgate.session import audio_log
 from sttgate.session.audio_log import TAIL_BYTES, UNWRITTEN_BYTES, AudioLog, FinalizeRequest
 from sttgate.session.spool import Spool, SpoolFolder
+from tests.session.disk import FILE_SIZE_LIMIT, file_size_limit
 
 
 @asynccontextmanager
@@ -181,6 +182,61 @@ async def test_who_appends_waits_while_the_disk_lags_far_behind(tmp_path: Path) 
         async with asyncio.timeout(10):
             await waiting
         assert folder.audio.size - folder.audio.written < UNWRITTEN_BYTES
+
+
+async def test_audio_that_no_disk_takes_is_silent_in_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what a full disk refuses the latest is kept and written later, in its place; words go on."""
+    limit, piece = 100_000, 2000
+    monkeypatch.setattr(audio_log, "UNWRITTEN_BYTES", limit)
+    monkeypatch.setattr(audio_log, "TAIL_BYTES", 10_000)
+    source = os.urandom(FILE_SIZE_LIMIT + 3 * limit)
+    async with open_log(tmp_path) as (log, folder):
+        with file_size_limit():
+            for at in range(0, len(source), piece):
+                log.append(source[at : at + piece])
+                if at % (limit // 2) == 0 and not folder.audio.failing:
+                    with suppress(OSError):
+                        await folder.audio.flush()
+                elif at % (10 * piece) == 0:
+                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(1):
+                    await log.room()
+                assert in_memory(log) <= limit + 10_000 + 10 * piece
+            assert log.lost > 0
+            # Readers still get what is kept, and silence for what is not.
+            kept_from = log.size - limit + 2 * piece
+            assert await read_all(log, kept_from, 9600) == source[kept_from : log.size]
+            on_disk = FILE_SIZE_LIMIT - 44
+            assert await read_all(log, on_disk - 100, 200) == (
+                source[on_disk - 100 : on_disk]
+                + bytes(log.lost)
+                + source[on_disk + log.lost : log.size]
+            )
+        await log.finish()
+        saved = folder.audio.path.read_bytes()[44:]
+        assert len(saved) == log.size
+        hole = slice(on_disk, on_disk + log.lost)
+        assert saved == source[: hole.start] + bytes(log.lost) + source[hole.stop : log.size]
+        assert log.size - hole.stop > limit - 2 * piece
+
+
+async def test_the_end_of_an_outage_does_not_wait_for_more_audio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording can be finished even when all that was kept came in one piece."""
+    monkeypatch.setattr(audio_log, "UNWRITTEN_BYTES", 1000)
+    async with open_log(tmp_path) as (log, folder):
+        with file_size_limit():
+            log.append(bytes(FILE_SIZE_LIMIT))
+            with suppress(OSError):
+                await folder.audio.flush()
+            assert folder.audio.failing
+            log.append(b"ab" * 5000)
+        async with asyncio.timeout(5):
+            await log.finish()
+        assert folder.audio.path.stat().st_size == 44 + log.size
 
 
 async def test_waiting_ends_with_any_change(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from sttgate.session import entries
 from sttgate.session.entries import AnyEntry
 from sttgate.session.event_log import MEMORY_ENTRIES, EventLog, EventReader, read_entries
 from sttgate.session.spool import Spool, SpoolFile, SpoolFolder
+from tests.session.disk import file_size_limit
 from tests.session.engines import eventually
-from tests.session.test_spool import file_size_limit
 
 
 def transcript(text: str, *, final: bool) -> entries.Transcript:

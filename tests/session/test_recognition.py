@@ -297,8 +297,11 @@ async def test_a_provider_that_never_settles_is_replaced(
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_pause_of_the_caller_is_no_stall(tmp_path: Path) -> None:
+async def test_a_pause_of_the_caller_is_no_stall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A provider that has heard all there is owes nothing, however long no audio comes."""
+    monkeypatch.setattr(recognition, "SETTLE_TIMEOUT", 0.5)
     provider = Speaker()
     async with open_house(tmp_path, provider) as house:
         session = await house.gateway.open_session(SessionParams(protocol="test"))

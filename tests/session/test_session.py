@@ -15,6 +15,7 @@ import pytest
 
 from sttgate.events import Finalized, ProviderEvent, Transcript, Word
 from sttgate.provider import AudioInput, Capabilities, Provider, StreamParams
+from sttgate.session import recognition
 from sttgate.session import session as session_module
 from sttgate.session.audio_log import TAIL_BYTES
 from sttgate.session.entries import Finalized as FinalizedEntry
@@ -280,6 +281,20 @@ async def test_a_provider_that_does_not_end_is_not_waited_for(
         assert house.recordings.files[session.id][44:] == speech([1, 2, 3])
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_provider_that_speaks_on_for_ever_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interims without end do not keep a session from ending."""
+    monkeypatch.setattr(recognition, "SETTLE_TIMEOUT", 0.2)
+    async with open_house(tmp_path, Endless(speaks=True)) as house:
+        session = await open_session(house)
+        await say(session, speech([1, 2, 3]))
+        session.stop()
+        log = await follow_until(session, Stopped, timeout=10)
+        assert [(gap.start, gap.end) for gap in of_kind(log, Gap)] == [(0.0, 0.3)]
+
+
 @pytest.mark.parametrize("behind", [10, 200, 5000])
 async def test_a_reader_that_is_behind_gets_everything_after_the_end(
     tmp_path: Path, behind: int
@@ -376,8 +391,8 @@ async def speak_for(
     session: Session, seconds: int, every: Callable[[], None] = lambda: None
 ) -> None:
     """Append audio, never far ahead of the words."""
-    pcm = bytes(range(200)) * 32
-    for _ in range(seconds * 5):
+    pcm = bytes(range(200)) * 64
+    for _ in range(seconds * 5 // 2):
         session.append(pcm)
         while session.backlog_s > 3:
             await asyncio.sleep(0)

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import logging
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import tempfile
 import time
 import wave
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from sttgate.session.audio_log import AudioLog
 from sttgate.session.event_log import EventLog
 from sttgate.session.spool import AUDIO_FILE, EVENTS_FILE, META_FILE, Spool, SpoolFolder
 from sttgate.wav import open_wav
+from tests.session.disk import FILE_SIZE_LIMIT, file_size_limit
 from tests.session.engines import eventually
 
 
@@ -198,24 +198,10 @@ async def test_syncing_goes_on_beside_the_writes(tmp_path: Path) -> None:
 # --- a disk that refuses --------------------------------------------------------------------------
 
 
-_LIMIT = 1 << 20
-
-
-@contextmanager
-def file_size_limit() -> Iterator[None]:
-    """Let the kernel cut short and then refuse what goes beyond a size, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 async def test_a_write_cut_short_is_finished_later(tmp_path: Path) -> None:
     """When the kernel takes half of a write, the other half follows in its place once it can."""
-    data = os.urandom(2 * _LIMIT)
-    first, second = _LIMIT - 400, _LIMIT + 1000
+    data = os.urandom(2 * FILE_SIZE_LIMIT)
+    first, second = FILE_SIZE_LIMIT - 400, FILE_SIZE_LIMIT + 1000
     async with open_folder(tmp_path) as (spool, folder):
         with file_size_limit():
             folder.audio.append(data[:first])
@@ -224,10 +210,10 @@ async def test_a_write_cut_short_is_finished_later(tmp_path: Path) -> None:
             with pytest.raises(OSError, match="too large") as caught:
                 await folder.audio.flush()
             assert caught.value.errno == errno.EFBIG
-            assert (folder.audio.written, folder.audio.failing) == (_LIMIT, True)
+            assert (folder.audio.written, folder.audio.failing) == (FILE_SIZE_LIMIT, True)
             assert spool.error is not None
             folder.audio.append(data[second:])
-        assert folder.audio.unwritten() == data[_LIMIT:]
+        assert folder.audio.unwritten() == data[FILE_SIZE_LIMIT:]
         await eventually(lambda: folder.audio.written == len(data), timeout=10.0)
         assert not folder.audio.failing
         assert spool.error is None
@@ -240,19 +226,19 @@ async def test_closing_does_not_wait_for_a_disk_that_refuses(tmp_path: Path) -> 
     await spool.open()
     folder = await spool.create("s", b"")
     with file_size_limit():
-        folder.audio.append(bytes(_LIMIT + 1))
+        folder.audio.append(bytes(FILE_SIZE_LIMIT + 1))
         await eventually(lambda: folder.audio.failing, timeout=5.0)
         async with asyncio.timeout(5.0):
             await spool.close()
     folder.close()
-    assert (tmp_path / "s" / AUDIO_FILE).stat().st_size == _LIMIT
+    assert (tmp_path / "s" / AUDIO_FILE).stat().st_size == FILE_SIZE_LIMIT
 
 
 async def test_a_session_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     """When there is no room even for a new session's files, no folder or descriptor stays behind."""
     async with open_spool(tmp_path) as spool:
         with file_size_limit(), pytest.raises(OSError, match="too large"):
-            await spool.create("s", bytes(_LIMIT + 1))
+            await spool.create("s", bytes(FILE_SIZE_LIMIT + 1))
         assert await spool.left_behind() == []
         folder = await spool.create("s", b"now there is room")
         await spool.run(folder.close)
@@ -348,7 +334,9 @@ def test_kill_costs_a_quarter_of_a_second_and_the_file_plays(
     tmp_path: Path, seconds: float
 ) -> None:
     """After kill -9 all audio but the last ~250 ms lies in a WAV file that needs no repair."""
-    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE, bufsize=0
+    )
     assert child.stdout is not None
     with child.stdout:
         child.stdout.readline()

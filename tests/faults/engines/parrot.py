@@ -84,6 +84,8 @@ class ParrotOptions(Options):
     """Ignore cancellation, and go on to speak for a while."""
     repeats: bool = False
     """Say each final twice."""
+    never_opens: bool = False
+    """Get ready for ever."""
 
 
 class _Ended(Exception):
@@ -108,6 +110,11 @@ class Parrot(Provider):
         self.calm = False
         self._read = 0.0
         self._random = random.Random(options.seed)
+
+    async def open(self) -> None:
+        """Get ready, or not."""
+        if self.options.never_opens:
+            await asyncio.get_running_loop().create_future()
 
     async def transcribe(
         self, audio: AudioInput, params: StreamParams

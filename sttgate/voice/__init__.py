@@ -1,0 +1,1 @@
+"""Hearing where somebody speaks, and having an engine that takes whole utterances recognise them."""
