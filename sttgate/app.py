@@ -44,6 +44,7 @@ def create_app(gateway: Gateway) -> web.Application:
     async def shut_down(app: web.Application) -> None:
         native.shut_down()
         await gateway.drain("shutdown", _SETTLE)
+        native.hang_up()
 
     app.cleanup_ctx.append(open_and_close)
     app.on_shutdown.append(shut_down)

@@ -213,6 +213,11 @@ class Session:
             loop = asyncio.get_running_loop()
             self._detached = loop.call_later(RESUME_WINDOW, self._abandon)
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether the session is left to the next start, so that ``Stopped`` will not come."""
+        return self._over and self.state in MOVES
+
     def release(self) -> None:
         """Say that nobody will resume the session any more."""
         self._release.set()

@@ -43,9 +43,7 @@ class Footprint:
 
     def _new_tasks(self) -> set[asyncio.Task[Any]]:
         return {
-            task
-            for task in asyncio.all_tasks() - self._tasks
-            if task is not asyncio.current_task()
+            task for task in asyncio.all_tasks() - self._tasks if task is not asyncio.current_task()
         }
 
     def _new_threads(self) -> set[threading.Thread]:
@@ -61,7 +59,8 @@ async def _names(
     patience: float,
 ) -> str:
     deadline = time.monotonic() + patience
-    while (left := find()) and time.monotonic() < deadline:
+    # neither a task nor a thread tells when it ends
+    while (left := find()) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return ", ".join(
         sorted(each.get_name() if isinstance(each, asyncio.Task) else each.name for each in left)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from sttgate.events import Finalized, ProviderEvent, SpeechStarted, Transcript, UtteranceEnd
 from sttgate.provider import Control, Provider, StreamParams
@@ -43,7 +44,9 @@ class MeteredAudio(ScriptedAudio):
         """Return the next item, or None after the end."""
         now = asyncio.get_running_loop().time
         if self._speed is not None and (early := self._due - now()) > 0:
-            await asyncio.sleep(early)  # before anything is taken, so that nothing is lost by cancelling
+            await asyncio.sleep(
+                early
+            )  # before anything is taken, so that nothing is lost by cancelling
         item = await super().receive()
         if isinstance(item, bytes):
             self._read += len(item)
@@ -155,7 +158,7 @@ def words_in_disorder(heard: Heard) -> Iterator[str]:
     """Words outside their final, or out of order."""
     for final in heard.finals:
         times = [time for word in final.words for time in (word.start, word.end)]
-        if any(later < earlier - TOLERANCE for earlier, later in zip(times, times[1:], strict=False)):
+        if any(later < earlier - TOLERANCE for earlier, later in pairwise(times)):
             yield f"the words of the final at {final.start:.2f} s are not in order of time"
         if times and (min(times) < final.start - TOLERANCE or max(times) > final.end + TOLERANCE):
             yield f"words of the final at {final.start:.2f} s lie outside of it"

@@ -14,7 +14,9 @@ class Kit:
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         for name, value in vars(cls).items():
-            inherited = name.startswith("test_") and any(name in vars(base) for base in cls.mro()[1:])
+            inherited = name.startswith("test_") and any(
+                name in vars(base) for base in cls.mro()[1:]
+            )
             if inherited and not _has_reason(value):
                 raise TypeError(
                     f"{cls.__name__} overrides {name}, a clause of the contract: to opt out, mark "

@@ -260,10 +260,10 @@ class Stream:
     def _listen(self) -> None:
         """Ask for the next interim if one is due and every final is out."""
         every = self._habits.interim_every
-        if not every or self._listening is not None or self._queue or self._guess is not None:
+        if not every or self._listening is not None or self._queue:
             return
         speech = self._segmenter.speech
-        if speech is None:
+        if speech is None or self._segmenter.guess is not None:
             return
         # A longer segment takes longer to recognise: keep to a share of the engine's time.
         every = max(every, (speech.end - speech.start) // 10)

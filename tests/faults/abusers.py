@@ -1,4 +1,7 @@
-"""Clients that abuse a server, in a process of their own: ``python -m tests.faults.abusers URL``."""
+"""Clients that abuse a server, in a process of their own.
+
+``python -m tests.faults.abusers URL SECONDS``: so long for each kind of abuse, in turn.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 import random
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -92,38 +96,32 @@ async def dawdle(http: aiohttp.ClientSession, url: str) -> None:
         writer.close()
 
 
-CROWD: dict[Callable[[aiohttp.ClientSession, str], Awaitable[None]], int] = {
-    flood: 2,
-    largest: 1,
-    come_and_go: 3,
-    nonsense: 2,
-    dawdle: 20,
-}
+Abuse = Callable[[aiohttp.ClientSession, str], Awaitable[None]]
+CROWD: dict[Abuse, int] = {flood: 2, largest: 1, come_and_go: 3, nonsense: 2, dawdle: 20}
+"""How many of each."""
 
 
-async def again(
-    abuse: Callable[[aiohttp.ClientSession, str], Awaitable[None]],
-    http: aiohttp.ClientSession,
-    url: str,
-) -> None:
-    """Do it for ever."""
-    while True:
+async def again(abuse: Abuse, http: aiohttp.ClientSession, url: str, until: float) -> None:
+    """Do it, and again until the time is over."""
+    while time.monotonic() < until:
         try:
             await abuse(http, url)
         except (aiohttp.ClientError, ConnectionError):
             await asyncio.sleep(0.05)
 
 
-async def main(url: str) -> None:
-    """Do all of it at once, until the process is ended."""
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
-        asyncio.TaskGroup() as tasks,
-    ):
-        for abuse, times in CROWD.items():
-            for _ in range(times):
-                tasks.create_task(again(abuse, http, url))
+async def main(url: str, seconds: float) -> None:
+    """Do one after the other for some seconds each, until the process is ended."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        while True:
+            for abuse, times in CROWD.items():
+                until = time.monotonic() + seconds
+                crowd = [asyncio.create_task(again(abuse, http, url, until)) for _ in range(times)]
+                await asyncio.wait(crowd, timeout=seconds)
+                for task in crowd:
+                    task.cancel()
+                await asyncio.wait(crowd)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], float(sys.argv[2])))

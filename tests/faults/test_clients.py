@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.faults.abusers import CROWD
 from tests.faults.caller import Caller, call
 from tests.faults.process import Server, Servers
 from tests.faults.promises import Report
@@ -23,8 +24,8 @@ from tests.faults.proxy import FaultProxy
 from tests.faults.speech import check, count, pcm_of, spell, speech, text, words_in
 
 ROOT = Path(__file__).resolve().parents[2]
-CALM, ABUSE = 6.0, 20.0  # seconds
-"""How long the canary is watched alone, and beside the others."""
+CALM, EACH = 6.0, 4.0  # seconds
+"""How long the canary is watched alone, and beside each kind of abuse."""
 
 
 async def noticed(check: Callable[[], Awaitable[bool]], timeout: float) -> float:
@@ -141,13 +142,13 @@ async def watch(folder: Path) -> Watched:
             await asyncio.sleep(CALM)
             memory, begun = server.memory(), time.monotonic()
             abusers = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.abusers", server.url], cwd=ROOT
+                [sys.executable, "-m", "tests.faults.abusers", server.url, str(EACH)], cwd=ROOT
             )
             try:
                 await asyncio.gather(
                     do_not_read(server, watched),
                     be_half_open(server, watched),
-                    asyncio.sleep(ABUSE),
+                    asyncio.sleep(EACH * len(CROWD)),
                 )
                 watched.growth = server.memory() - memory
             finally:

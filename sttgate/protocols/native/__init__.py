@@ -65,6 +65,11 @@ class NativeEndpoint:
         for connection in self._connections:
             connection.shut_down("shutdown")
 
+    def hang_up(self) -> None:
+        """Close the connections whose session was cut short, so will never be over for them."""
+        for connection in self._connections:
+            connection.hang_up()
+
 
 def _bound_unacknowledged(request: web.BaseRequest) -> None:
     """Have the kernel end a connection whose peer acknowledges nothing for ten seconds.

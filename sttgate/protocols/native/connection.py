@@ -89,6 +89,11 @@ class NativeConnection:
             self._session.stop(reason)
         self._wake.set()
 
+    def hang_up(self) -> None:
+        """Close now if the session was cut short."""
+        if self._session is not None and self._session.cut_short and not self._closing.done():
+            self._closing.set_result(WSCloseCode.GOING_AWAY)
+
     # --- from the client ------------------------------------------------------------------------
 
     async def _read(self) -> None:
@@ -287,7 +292,8 @@ class NativeConnection:
                 if text is not None:
                     await self._send(text)
             if self._close_with is not None and self._session is None and not self._replies:
-                self._closing.set_result(self._close_with)
+                if not self._closing.done():
+                    self._closing.set_result(self._close_with)
                 return
             if not batch:
                 await self._wake.wait()
