@@ -42,13 +42,16 @@ class BatchProvider(Provider):
     before interims, and keeps the contract of ``Provider.transcribe``. Needs
     ``pip install 'sttgate[vad]'``; without it the constructor raises NotConfigured.
 
-    ``endpointing_ms``: the pause that closes an utterance, False for none; a stream may ask for
-    another. ``max_utterance``: seconds of the longest utterance; speech without a pause is cut
-    where the voice is weakest. ``interim_interval``: recognise the open utterance again after so many
-    seconds of it, and show that as an interim; None for no interims. ``eager``: begin with the
-    final in the first pause, which makes it quicker but is for nothing when the speaker goes on.
-    ``concurrency``: calls of ``recognize`` at once, None for any number. ``timeout``: seconds a call may
-    take. ``max_wait``: new streams are refused while finished utterances wait longer than this.
+    ``endpointing_ms``: the pause that closes an utterance, False for none; a stream may ask for another.
+    ``max_utterance``: seconds of the longest utterance; speech without a pause is cut where the voice
+    is weakest.
+    ``interim_interval``: recognise the open utterance again after so many seconds of it, and show that
+    as an interim; None for no interims.
+    ``eager``: begin with the final in the first pause, which makes it quicker but is for nothing when
+    the speaker goes on.
+    ``concurrency``: calls of ``recognize`` at once, None for any number.
+    ``timeout``: seconds a call may take.
+    ``max_wait``: new streams are refused while finished utterances wait longer than so many seconds.
 
     A subclass that overrides ``open`` or ``close`` calls these as well.
     """

@@ -230,12 +230,14 @@ class Odd(Provider):
         yield Finalized()
 
 
-async def test_a_foreign_error_of_open_is_a_provider_error() -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("oops"), asyncio.CancelledError()])
+async def test_a_foreign_error_of_open_is_a_provider_error(error: BaseException) -> None:
     """A plugin's mistake reads as a provider that is not available, with its cause."""
-    provider = ConfiguredProvider("odd", Odd(opening=ZeroDivisionError("oops")))
-    with pytest.raises(ProviderUnavailable, match="'odd' does not open: ZeroDivisionError") as got:
+    provider = ConfiguredProvider("odd", Odd(opening=error))
+    kind = type(error).__name__
+    with pytest.raises(ProviderUnavailable, match=f"'odd' does not open: {kind}") as caught:
         await provider.ready()
-    assert isinstance(got.value.__cause__, ZeroDivisionError)
+    assert caught.value.__cause__ is error
     assert not provider.is_open
     await provider.close()
 

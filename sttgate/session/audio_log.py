@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,18 @@ class FinalizeRequest:
 
 
 class AudioLog:
-    """Appended by one writer, read by any number of cursors."""
+    """Appended by one writer, read by any number of cursors.
 
-    def __init__(self, audio_format: AudioFormat, file: SpoolFile, spool: Spool) -> None:
+    ``on_outage`` is called once, when the disk refuses for the first time.
+    """
+
+    def __init__(
+        self,
+        audio_format: AudioFormat,
+        file: SpoolFile,
+        spool: Spool,
+        on_outage: Callable[[], None] = lambda: None,
+    ) -> None:
         self.format = audio_format
         self.ended = False
         self.finalizes: list[FinalizeRequest] = []
@@ -49,7 +58,8 @@ class AudioLog:
         self._waiters: set[asyncio.Future[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
-        file.on_written(self._trim)
+        self._on_outage: Callable[[], None] | None = on_outage
+        file.on_written(self._note_written)
         if file.size < WAV_HEADER_BYTES:
             # A size that says "to the end of the file": killed at any moment, the recording plays.
             file.append(wav_header(audio_format))
@@ -168,6 +178,12 @@ class AudioLog:
         if size and not self.lost:
             log.error("audio_not_recorded", reason="the spool's disk refuses to write")
         self.lost += size
+
+    def _note_written(self) -> None:
+        if self._file.failing and (tell := self._on_outage) is not None:
+            self._on_outage = None
+            tell()
+        self._trim()
 
     def _trim(self) -> None:
         written = self._file.keeps_from - WAV_HEADER_BYTES

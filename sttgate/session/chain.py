@@ -133,7 +133,10 @@ class ConfiguredProvider:
             raise ProviderTimeout(
                 f"provider {self.name!r} did not open within {_OPEN_TIMEOUT:g} s"
             ) from error
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # by us, in ``close``
             raise ProviderUnavailable(
                 f"provider {self.name!r} does not open: {type(error).__name__}: {error}"
             ) from error

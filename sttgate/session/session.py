@@ -79,7 +79,12 @@ class Session:
         self.paused = False
         self.received_bytes = 0
         self.resume_token = secrets.token_urlsafe(32) if params.resumable else None
-        self.audio = AudioLog(params.format, folder.audio, spool)
+        self.audio = AudioLog(
+            params.format,
+            folder.audio,
+            spool,
+            lambda: self.warn("storage_failed", "The audio could not be written to disk yet."),
+        )
         self.events = EventLog(folder.events, spool, past.last_seq if past else 0)
         self._chain = chain
         self._spool = spool

@@ -29,6 +29,7 @@ class Caller:
         self.seen_at: list[float] = []
         self.sent_at: list[tuple[int, float]] = []
         self.ended = False
+        self._speaking: asyncio.Task[None] | None = None
         self._more = asyncio.Event()
 
     @property
@@ -69,6 +70,18 @@ class Caller:
                 due = begun + (at + len(piece)) / 32_000 / speed
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
+    def begin_to_speak(self, pcm: bytes) -> None:
+        """Speak in real time, in the background."""
+        self._speaking = asyncio.create_task(self.speak(pcm))
+
+    async def fall_silent(self) -> None:
+        """Speak no more; with ``acks`` return once the server has all."""
+        if self._speaking is not None:
+            self._speaking.cancel()
+            await asyncio.wait({self._speaking})
+        while self.acknowledged < self.sent and not self.ended:
+            await asyncio.sleep(0.02)
+
     async def until(self, event: str, timeout: float = 20.0) -> Event:
         """Return the first event of this kind, waiting for it."""
         async with asyncio.timeout(timeout):
@@ -100,6 +113,8 @@ async def call(url: str, *, reading: bool = True, **start: Any) -> AsyncIterator
             await caller.send("start", **start)
             yield caller
         finally:
+            caller.acknowledged = caller.sent
+            await caller.fall_silent()
             with suppress(ConnectionError):
                 await socket.close()
             task.cancel()

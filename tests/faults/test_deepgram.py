@@ -98,9 +98,7 @@ TROUBLES = (reset, end, refuse, blackhole, freeze, half_open, garbage, slow)
 
 @pytest.mark.promise("P1", "P2")
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_trouble_on_the_wire_loses_no_word(
-    tmp_path: Path, measure: Report, trouble: Break
-) -> None:
+def test_trouble_on_the_wire_loses_no_word(tmp_path: Path, measure: Report, trouble: Break) -> None:
     """Whatever happens to the connection, the words are those of an undisturbed run."""
     with attentive():
         heard, _ = run_virtually(listen(tmp_path, trouble, FakeDeepgram()))
@@ -133,7 +131,9 @@ def test_a_dead_wire_is_noticed(tmp_path: Path, measure: Report, trouble: str) -
         heard, _ = run_virtually(listen(tmp_path, break_off, FakeDeepgram()))
     assert text(heard.log) == TEXT
     assert at[1] - at[0] <= 10
-    measure.most("P5", "no pong: a new connection after {:.1f} s at most (virtual time)", at[1] - at[0])
+    measure.most(
+        "P5", "no pong: a new connection after {:.1f} s at most (virtual time)", at[1] - at[0]
+    )
 
 
 STATUSES = {400: 1, 401: 1, 402: 1, 403: 1, 404: 1, 408: 3, 429: 3, 500: 3, 503: 3, 504: 3}
@@ -157,7 +157,9 @@ def test_statuses_and_close_codes_decide_whether_to_try_again(
         closes = {
             code: await tries(
                 f"c{code}",
-                Faults(drop_after=0.1) if code == 1006 else Faults(close_after=0.1, close_code=code),
+                Faults(drop_after=0.1)
+                if code == 1006
+                else Faults(close_after=0.1, close_code=code),
             )
             for code in CLOSES
         }
@@ -167,7 +169,9 @@ def test_statuses_and_close_codes_decide_whether_to_try_again(
     # Tried once more after the end, as every chain that failed before it.
     assert {status: (n + 1) // 2 for status, n in statuses.items()} == STATUSES
     assert {code: (n + 1) // 2 for code, n in closes.items()} == CLOSES
-    measure.say("P6", f"{len(STATUSES)} statuses and {len(CLOSES)} close codes of Deepgram as listed")
+    measure.say(
+        "P6", f"{len(STATUSES)} statuses and {len(CLOSES)} close codes of Deepgram as listed"
+    )
 
 
 @pytest.mark.promise("P21")

@@ -48,9 +48,7 @@ class _Skipping(selectors.DefaultSelector):
         super().__init__()
         self._loop = loop
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; if nothing will be, let the time pass."""
         if timeout is None or self._loop.jobs:
             return super().select(timeout)
@@ -64,11 +62,16 @@ class _Skipping(selectors.DefaultSelector):
         return []
 
 
-def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` in virtual time, which ``time.monotonic`` in sttgate follows."""
+def run_virtually(
+    main: Coroutine[Any, Any, T], wall: Callable[[float], float] = lambda now: time.time()
+) -> T:
+    """Run ``main`` in virtual time, which ``time.monotonic`` in sttgate follows.
+
+    ``wall`` makes of a virtual time what ``time.time`` in sttgate says.
+    """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.MonkeyPatch.context() as patch:
         loop = runner.get_loop()
-        clock = SimpleNamespace(monotonic=loop.time, time=time.time)
+        clock = SimpleNamespace(monotonic=loop.time, time=lambda: wall(loop.time()))
         for name, module in list(sys.modules.items()):
             if name.startswith("sttgate") and getattr(module, "time", None) is time:
                 patch.setattr(module, "time", clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -24,54 +24,93 @@ Events = AsyncGenerator[ProviderEvent, None]
 
 
 class Healthy(Echo):
-    """Keeps the contract; the others change what it does."""
+    """Keeps the contract; the others change what goes in or what comes out."""
 
     def __init__(self) -> None:
         super().__init__(EchoOptions())
 
+    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
+        heard = self.listen(audio)
+        change = self.new_change()
+        async with aclosing(super().transcribe(heard, self.ask(params))) as events:
+            async for event in events:
+                for changed in change.say(event):
+                    yield changed  # noqa: ASYNC119 - the host iterates inside aclosing
+            for rest in change.end():
+                yield rest  # noqa: ASYNC119
+
+    def listen(self, audio: AudioInput) -> AudioInput:
+        return audio
+
+    def ask(self, params: StreamParams) -> StreamParams:
+        return params
+
+    def new_change(self) -> Change:
+        return Change()
+
+
+class Change:
+    """What is said in the place of each event."""
+
+    def say(self, event: ProviderEvent) -> Iterator[ProviderEvent]:
+        if isinstance(event, Transcript):
+            yield from self.transcript(event)
+        else:
+            yield event
+
+    def transcript(self, event: Transcript) -> Iterator[ProviderEvent]:
+        yield from self.final(event) if event.is_final else [event]
+
+    def final(self, event: Transcript) -> Iterator[ProviderEvent]:
+        yield event
+
+    def end(self) -> Iterator[ProviderEvent]:
+        yield from ()
+
+
+class Altered(AudioInput):
+    def __init__(self, audio: AudioInput) -> None:
+        self.audio = audio
+
+    async def receive(self) -> bytes | Control | None:
+        return await self.audio.receive()
+
 
 class InterimAfterItsFinal(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                yield event
-                if isinstance(event, Transcript) and event.is_final:
-                    yield replace(event, is_final=False, endpoint=False)
+    class _Twice(Change):
+        def final(self, event: Transcript) -> Iterator[ProviderEvent]:
+            yield event
+            yield replace(event, is_final=False, endpoint=False)
+
+    new_change = _Twice
 
 
 class OverlappingFinals(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                if isinstance(event, Transcript) and event.is_final:
-                    event = replace(event, start=max(0.0, event.start - 0.5))
-                yield event
+    class _Early(Change):
+        def final(self, event: Transcript) -> Iterator[ProviderEvent]:
+            yield replace(event, start=max(0.0, event.start - 0.5))
+
+    new_change = _Early
 
 
 class LostLastFinal(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        ended = False
+    class _OneBehind(Change):
+        held: ProviderEvent | None = None
 
-        class Ending(ScriptedAudio):
-            async def receive(self) -> bytes | Control | None:
-                nonlocal ended
-                item = await audio.receive()
-                ended = item is None
-                return item
+        def say(self, event: ProviderEvent) -> Iterator[ProviderEvent]:
+            if self.held is not None:
+                yield self.held
+            self.held = event
 
-        async with aclosing(super().transcribe(Ending(), params)) as events:
-            async for event in events:
-                if not ended:
-                    yield event
+    new_change = _OneBehind
 
 
 class LostLastWord(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                if isinstance(event, Transcript) and event.is_final:
-                    event = replace(event, text=event.text.rpartition(" ")[0])
-                yield event
+    class _Shorter(Change):
+        def final(self, event: Transcript) -> Iterator[ProviderEvent]:
+            yield replace(event, text=event.text.rpartition(" ")[0])
+
+    new_change = _Shorter
 
 
 class LeakedTask(Healthy):
@@ -79,25 +118,22 @@ class LeakedTask(Healthy):
         super().__init__()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
+    def listen(self, audio: AudioInput) -> AudioInput:
         self._tasks.append(asyncio.create_task(asyncio.sleep(3600), name="keep-alive"))
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                yield event
+        return audio
 
 
 class LeakedThread(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
+    def listen(self, audio: AudioInput) -> AudioInput:
         threading.Thread(target=threading.Event().wait, name="decoder", daemon=True).start()
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                yield event
+        return audio
 
 
 class SharedState(Provider):
+    """Counts in ``self`` what belongs to a stream."""
+
     def __init__(self) -> None:
-        self._samples = self._settled = 0
-        self._streams = 0
+        self._samples = self._settled = self._streams = 0
 
     async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
         rate = params.sample_rate
@@ -120,47 +156,37 @@ class SharedState(Provider):
     def _final(self, rate: int) -> Transcript:
         start, self._settled = self._settled, self._samples
         text = f"{self._samples - start} samples"
-        return Transcript(
-            text=text, start=start / rate, end=self._samples / rate, is_final=True, endpoint=True
-        )
+        return Transcript(text=text, start=start / rate, end=self._samples / rate, is_final=True)
 
 
 class SwallowedCancellation(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        class Stubborn(ScriptedAudio):
-            async def receive(self) -> bytes | Control | None:
-                while True:
-                    try:
-                        return await audio.receive()
-                    except asyncio.CancelledError:
-                        continue
+    class _Stubborn(Altered):
+        async def receive(self) -> bytes | Control | None:
+            while True:
+                try:
+                    return await self.audio.receive()
+                except asyncio.CancelledError:
+                    continue
 
-        async with aclosing(super().transcribe(Stubborn(), params)) as events:
-            async for event in events:
-                yield event
+    def listen(self, audio: AudioInput) -> AudioInput:
+        return self._Stubborn(audio)
 
 
 class CancellationTakenForTheEnd(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        class Yielding(ScriptedAudio):
-            async def receive(self) -> bytes | Control | None:
-                try:
-                    return await audio.receive()
-                except asyncio.CancelledError:
-                    return None
+    class _Yielding(Altered):
+        async def receive(self) -> bytes | Control | None:
+            try:
+                return await self.audio.receive()
+            except asyncio.CancelledError:
+                return None
 
-        async with aclosing(super().transcribe(Yielding(), params)) as events:
-            async for event in events:
-                yield event
+    def listen(self, audio: AudioInput) -> AudioInput:
+        return self._Yielding(audio)
 
 
 class ForeignException(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        model = {None: "default", "large": "large"}[params.model]
-        assert model
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                yield event
+    def ask(self, params: StreamParams) -> StreamParams:
+        return replace(params, model={None: "default", "large": "large"}[params.model])
 
 
 class UnboundedBuffering(Healthy):
@@ -174,100 +200,105 @@ class UnboundedBuffering(Healthy):
 
         reader = asyncio.create_task(read())
         try:
-            async with aclosing(super().transcribe(heap, params)) as events:
-                async for event in events:
-                    yield event
+            async for event in super().transcribe(heap, params):
+                yield event
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
 
 class FinalizeIgnored(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        class Deaf(ScriptedAudio):
-            async def receive(self) -> bytes | Control | None:
-                while (item := await audio.receive()) is Control.FINALIZE:
-                    pass
-                return item
+    class _Deaf(Altered):
+        async def receive(self) -> bytes | Control | None:
+            while (item := await self.audio.receive()) is Control.FINALIZE:
+                pass
+            return item
 
-        async with aclosing(super().transcribe(Deaf(), params)) as events:
-            async for event in events:
-                yield event
+    def listen(self, audio: AudioInput) -> AudioInput:
+        return self._Deaf(audio)
 
 
 class FinalizedTooSoon(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        held: ProviderEvent | None = None
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                if isinstance(event, Transcript) and event.is_final:
-                    held = event
-                    continue
-                yield event
-                if held is not None:
-                    yield held
-                    held = None
-        if held is not None:
-            yield held
+    class _Swapped(Change):
+        def __init__(self) -> None:
+            self._held: list[ProviderEvent] = []
+
+        def say(self, event: ProviderEvent) -> Iterator[ProviderEvent]:
+            if isinstance(event, Transcript) and event.is_final:
+                self._held.append(event)
+                return
+            yield event
+            yield from self.end()
+
+        def end(self) -> Iterator[ProviderEvent]:
+            held, self._held = self._held, []
+            yield from held
+
+    new_change = _Swapped
 
 
 class TimesThatRestart(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
+    class _Restarting(Change):
         begin = 0.0
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                if isinstance(event, Transcript):
-                    end = event.end
-                    moved = replace(event, start=event.start - begin, end=event.end - begin)
-                    if event.is_final:
-                        begin = end
-                    yield moved
-                else:
-                    yield event
+
+        def transcript(self, event: Transcript) -> Iterator[ProviderEvent]:
+            begin = self.begin
+            if event.is_final:
+                self.begin = event.end
+            yield replace(event, start=event.start - begin, end=event.end - begin)
+
+    new_change = _Restarting
 
 
 class Milliseconds(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                if isinstance(event, Transcript):
-                    event = replace(event, start=event.start * 1000, end=event.end * 1000)
-                yield event
+    class _Longer(Change):
+        def transcript(self, event: Transcript) -> Iterator[ProviderEvent]:
+            yield replace(event, start=event.start * 1000, end=event.end * 1000)
+
+    new_change = _Longer
 
 
 class OneRate(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        always = replace(params, sample_rate=16_000)
-        async with aclosing(super().transcribe(audio, always)) as events:
-            async for event in events:
-                yield event
+    def ask(self, params: StreamParams) -> StreamParams:
+        return replace(params, sample_rate=16_000)
 
 
 class EndsInSilence(Healthy):
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
-        class Impatient(ScriptedAudio):
-            async def receive(self) -> bytes | Control | None:
-                try:
-                    async with asyncio.timeout(0.5):
-                        return await audio.receive()
-                except TimeoutError:
-                    return None
+    class _Impatient(Altered):
+        async def receive(self) -> bytes | Control | None:
+            try:
+                async with asyncio.timeout(0.5):
+                    return await self.audio.receive()
+            except TimeoutError:
+                return None
 
-        async with aclosing(super().transcribe(Impatient(), params)) as events:
-            async for event in events:
-                yield event
+    def listen(self, audio: AudioInput) -> AudioInput:
+        return self._Impatient(audio)
+
+
+class DropsThePartialFrame(Healthy):
+    class _Frames(Altered):
+        async def receive(self) -> bytes | Control | None:
+            while isinstance(item := await self.audio.receive(), bytes):
+                if whole := item[: len(item) // 320 * 320]:
+                    return whole
+            return item
+
+    def listen(self, audio: AudioInput) -> AudioInput:
+        return self._Frames(audio)
 
 
 class CannotReopen(Healthy):
-    def __init__(self) -> None:
-        super().__init__()
-        self._closed = False
+    _closed = False
 
     async def close(self) -> None:
         self._closed = True
 
-    async def transcribe(self, audio: AudioInput, params: StreamParams) -> Events:
+    def listen(self, audio: AudioInput) -> AudioInput:
         assert not self._closed
-        async with aclosing(super().transcribe(audio, params)) as events:
-            async for event in events:
-                yield event
+        return audio
+
+
+class Unusable(Healthy):
+    async def check(self) -> None:
+        raise KeyError("status")
