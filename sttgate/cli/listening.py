@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sttgate.cli.doors import Door, OpenDoor
 from sttgate.cli.running import in_thread
-from sttgate.session.entries import Error, Stopped, Transcript
+from sttgate.session.entries import Error, Gap, Stopped, Transcript
 from sttgate.wav import open_wav
 
 if TYPE_CHECKING:
@@ -25,10 +25,15 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(slots=True)
 class Heard:
-    """What a session made of a file. ``missing``: seconds the file claims to have and has not."""
+    """What a session made of a file.
+
+    ``missing``: seconds the file claims to have and has not; ``unheard``: those nobody transcribed.
+    ``error`` is the last one; the session may have recovered from it.
+    """
 
     segments: list[Transcript] = field(default_factory=list)
     error: Error | None = None
+    unheard: float = 0.0
     stopped: Stopped | None = None
     missing: float = 0.0
 
@@ -56,8 +61,9 @@ async def listen(
                         if entry.is_final and entry.text:
                             heard.segments.append(entry)
                     elif isinstance(entry, Error):
-                        heard.error = heard.error or entry
-                        sending.cancel()
+                        heard.error = entry
+                    elif isinstance(entry, Gap):
+                        heard.unheard += entry.end - entry.start
                     elif isinstance(entry, Stopped):
                         heard.stopped = entry
             finally:

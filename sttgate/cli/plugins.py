@@ -83,6 +83,41 @@ def show(name: str, config_file: Path | None, as_json: bool) -> None:
         click.echo("\n\n".join("\n".join(_printed(page)) for page in pages))
 
 
+@plugins.command("test")
+@click.argument("name")
+@click.option(
+    "--speech",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A WAV file with a few seconds of speech that the provider recognises.",
+)
+@config_option
+@json_option
+@click.pass_context
+def test_plugin(
+    ctx: click.Context, name: str, speech: Path | None, config_file: Path | None, as_json: bool
+) -> None:
+    """Test whether the provider or store NAME keeps its contract; exit 1 if not.
+
+    It is tested as configured, else with its default options. A vendor's service is really used,
+    for some minutes of audio; a store gets a temporary folder. Needs pytest.
+
+    \b
+    Examples:
+      sttgate plugins test echo
+      sttgate plugins test moonshine --speech talk.wav
+    """
+    from sttgate.cli.trial import printed, try_out
+
+    kind, verdicts = try_out(name, config_file, speech)
+    if as_json:
+        click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+    else:
+        click.echo("\n".join(printed(kind, name, verdicts)))
+    if any(verdict.outcome == "failed" for verdict in verdicts):
+        ctx.exit(1)
+
+
 def _offers(found: Plugins) -> Iterator[tuple[str, Offer[ProviderSpec] | Offer[StoreSpec]]]:
     for provider in found.providers.values():
         yield "provider", provider

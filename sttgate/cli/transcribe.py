@@ -124,7 +124,7 @@ async def _transcribe_one(
 ) -> None:
     """Transcribe a file and write its text; raises SttgateError when that is not all of it."""
     from sttgate.cli.listening import listen
-    from sttgate.errors import ProviderUnavailable, SttgateError
+    from sttgate.errors import ProviderTimeout, ProviderUnavailable, SttgateError
 
     def progress(seconds: float, total: float | None) -> None:
         if sys.stderr.isatty():
@@ -140,13 +140,16 @@ async def _transcribe_one(
     _write(_render(path, heard, wish.output_format), target)
     if heard.missing:
         click.echo(f"sttgate: {path}: ends {heard.missing:.1f} s before its header says", err=True)
-    if (error := heard.error) is not None:
-        kind = ProviderUnavailable if error.code.startswith("provider_") else SttgateError
-        raise kind(f"{path}: {error.message} ({error.code})")
-    stopped = heard.stopped
+    stopped, error = heard.stopped, heard.error
     if wish.start["store"] and stopped and stopped.duration_s and not stopped.stored.transcript:
         message = "the conversation is not stored yet; the next start of the gateway tries again"
         click.echo(f"sttgate: {path}: {message}", err=True)
+    if error is None and heard.unheard:
+        raise ProviderTimeout(f"{path}: {heard.unheard:.1f} s could not be transcribed in time")
+    if error is not None and (heard.unheard or not (stopped and stopped.duration_s)):
+        unheard = f"; {heard.unheard:.1f} s could not be transcribed" if heard.unheard else ""
+        kind = ProviderUnavailable if error.code.startswith("provider_") else SttgateError
+        raise kind(f"{path}: {error.message} ({error.code}){unheard}")
 
 
 def _targets(files: Sequence[Path], output: str | None, ending: str) -> list[Path | None]:

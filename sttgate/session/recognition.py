@@ -31,6 +31,7 @@ FINALIZE_TOLERANCE = 0.05  # seconds a final may end before the finalize it answ
 _WATCH_INTERVAL = 1.0
 _CANCEL_TIMEOUT = 2.0
 _TRIES_PER_PROVIDER = 3  # without the settled cursor moving
+_TRIES_OF_THE_LAST = 6  # about seven seconds: there is nobody else to go to
 _FIRST_RETRY = 0.1  # seconds, then full jitter up to 0.25 s doubled each time, at most _MAX_RETRY
 _MAX_RETRY = 5.0
 REVIVE_INTERVAL = 15.0  # seconds between two attempts when every provider has failed
@@ -148,6 +149,7 @@ class Recognition:
         With ``others`` to ask, one stream that timed out without a word is enough.
         """
         tries, settled = 0, self.settled
+        most = _TRIES_PER_PROVIDER if others else _TRIES_OF_THE_LAST
         while True:
             try:
                 await self._stream(provider)
@@ -165,7 +167,7 @@ class Recognition:
                     provider_code=error.provider_code,
                     tries=tries,
                 )
-                if not error.retryable or tries >= _TRIES_PER_PROVIDER:
+                if not error.retryable or tries >= most:
                     raise
                 if others and self._silent and isinstance(error, ProviderTimeout):
                     raise

@@ -11,6 +11,7 @@ from sttgate.errors import ProviderProtocol
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry, UtteranceEndReason
 
+MAX_UTTERANCE = 60.0  # seconds; without endpoints a session would be one endless utterance
 _TOLERANCE = 0.001  # seconds; vendors print times as 32-bit floats
 
 
@@ -79,6 +80,8 @@ class UtteranceBuilder:
             result.append(self._entry(event, text, start, end))
         if event.endpoint:
             result += self.close("finalize" if finalizing else "endpoint")
+        elif self._open and end - self._start > MAX_UTTERANCE:
+            result += self.close("timeout")
         return result
 
     def utterance_end(self, event: events.UtteranceEnd) -> list[AnyEntry]:

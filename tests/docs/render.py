@@ -156,6 +156,18 @@ def _testing(_: str) -> str:
     return "\n\n".join(rendered)
 
 
+def _kit(name: str) -> str:
+    """List the tests of a class of the kit: what each is about, and what a failure usually means."""
+    tests = {}
+    for cls in reversed(getattr(testing, name).mro()):
+        tests |= {key: value for key, value in vars(cls).items() if key.startswith("test_")}
+    rows = []
+    for key, test in tests.items():
+        about, _, meaning = _doc(test).partition("\n\n")
+        rows.append((f"`{key}`", _markdown(" ".join(about.split())), " ".join(meaning.split())))
+    return _table(("test", "what it is about", "what a failure means"), rows)
+
+
 def _metrics(_: str) -> str:
     config = load_config(None, environ={}, overrides={"chain": "[echo]"}, cwd=ROOT / "docs")
     families = GatewayCollector(Gateway.from_config(config)).collect()
@@ -195,6 +207,7 @@ _KINDS: Mapping[str, Callable[[str], str]] = {
     "type": _type,
     "testing": _testing,
     "errors": _errors,
+    "kit": _kit,
     "metrics": _metrics,
 }
 
@@ -228,7 +241,7 @@ def _class(cls: type) -> str:
 
 def _is_public(name: str, value: object) -> bool:
     described = inspect.isfunction(value) or isinstance(value, property)
-    return described and not name.startswith("_") and bool(_doc(value))
+    return described and not name.startswith(("_", "test_")) and bool(_doc(value))
 
 
 def _stub(name: str, value: Any) -> str:
