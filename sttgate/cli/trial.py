@@ -20,6 +20,8 @@ from sttgate.cli.options import read_config, read_plugins
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from sttgate.config.model import StoreConfig
+    from sttgate.plugins import Offer
     from sttgate.provider import ProviderSpec
     from sttgate.stores import StoreSpec
 
@@ -99,11 +101,10 @@ def subject(kind: str | None, name: str, config_file: Path | None, folder: Path)
     if config is not None and kind in (None, "provider") and name in config.providers:
         block = config.providers[name]
         return Subject("provider", name, block.spec, block.options)
-    chosen = {
-        "transcript store": config and config.transcripts,
-        "recording store": config and config.recordings,
-    }
-    offers = {
+    chosen: dict[str, StoreConfig] = {}
+    if config is not None:
+        chosen = {"transcript store": config.transcripts, "recording store": config.recordings}
+    offers: dict[str, Mapping[str, Offer[Any]]] = {
         "provider": found.providers,
         "transcript store": found.transcript_stores,
         "recording store": found.recording_stores,
@@ -113,7 +114,8 @@ def subject(kind: str | None, name: str, config_file: Path | None, folder: Path)
             continue
         spec: ProviderSpec | StoreSpec = known[name].spec
         section = chosen.get(each)
-        if section and section.spec.name == name:
+        options: BaseModel
+        if section is not None and section.spec.name == name:
             options = section.options
         else:
             given = from_environment(spec.options, os.environ)

@@ -258,7 +258,7 @@ class Spool:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             hidden.mkdir(mode=0o700)
             with contextlib.ExitStack() as undo:
-                undo.callback(shutil.rmtree, hidden, ignore_errors=True)
+                undo.callback(_remove, hidden)
                 with open(hidden / META_FILE, "xb", opener=_private) as about:
                     about.write(meta)
                 files = []
@@ -307,7 +307,7 @@ class Spool:
 
     async def remove(self, folder: SpoolFolder) -> None:
         """Delete a session's folder."""
-        await self.run(lambda: shutil.rmtree(folder.path, ignore_errors=True))
+        await self.run(lambda: _remove(folder.path))
 
     async def free_bytes(self) -> int:
         """Return how much room the disk has; OSError when the folder is gone."""
@@ -384,6 +384,14 @@ class Spool:
         self.path.mkdir(parents=True, exist_ok=True)
         if not os.access(self.path, os.W_OK):
             raise PermissionError(13, "Permission denied", str(self.path))
+
+
+def _remove(path: Path) -> None:
+    """Delete a session's folder without opening anything: descriptors may be what is missing."""
+    with contextlib.suppress(OSError):
+        for name in (META_FILE, AUDIO_FILE, AUDIO_FILE + _COPY, EVENTS_FILE):
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
 
 
 def _private(path: str, flags: int) -> int:

@@ -27,7 +27,7 @@ from sttgate.config import load_config
 from sttgate.config.model import PluginsConfig, ServerConfig, SpoolConfig
 from sttgate.config.options import variable_of
 from sttgate.config.schema import describe
-from sttgate.errors import ProviderError
+from sttgate.errors import NotConfigured, ProviderError
 from sttgate.gateway import Gateway
 from sttgate.hookspecs import PROJECT
 from sttgate.operations.metrics import GatewayCollector
@@ -132,7 +132,10 @@ def _capabilities(_: str) -> str:
     for kind, spec in specs():
         if kind == "provider":
             keys = {k: "x" for k, field in spec.options.model_fields.items() if variable_of(field)}
-            known[spec.name] = spec.factory(spec.options(**keys)).capabilities
+            try:
+                known[spec.name] = spec.factory(spec.options(**keys)).capabilities
+            except NotConfigured:  # its packages are not installed here
+                known[spec.name] = spec.factory.capabilities
     rows = [
         (f"`{field.name}`", *(_shown(getattr(each, field.name)) for each in known.values()))
         for field in dataclasses.fields(Capabilities)

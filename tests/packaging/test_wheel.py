@@ -68,12 +68,12 @@ def test_sdist(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_plugins(installed: Environment, tmp_path: Path) -> None:
-    """All five shipped plugins are found in the installed wheel, and nowhere near the checkout."""
+    """All seven shipped plugins are found in the installed wheel, and nowhere near the checkout."""
     ran = installed.run(tmp_path, "plugins", "list", "--json")
     assert (ran.code, ran.err) == (0, "")
     rows = json.loads(ran.out)
     assert {row["name"] for row in rows} == set(pyproject()["project"]["entry-points"]["sttgate"])
-    assert len(rows) == len(plugin_modules()) == 5
+    assert len(rows) == len(plugin_modules()) == 7
     for row in rows:
         assert (row["state"], row["origin"]) == ("loaded", "built-in")
         assert Path(row["file"]).is_relative_to(installed.site.resolve()), row["file"]

@@ -106,11 +106,25 @@ class LostLastFinal(Healthy):
 
 
 class LostLastWord(Healthy):
-    class _Shorter(Change):
-        def final(self, event: Transcript) -> Iterator[ProviderEvent]:
-            yield replace(event, text=event.text.rpartition(" ")[0])
+    class _Unflushed(Change):
+        """Leaves out the last word of the last final, unless something follows it."""
 
-    new_change = _Shorter
+        held: Transcript | None = None
+
+        def say(self, event: ProviderEvent) -> Iterator[ProviderEvent]:
+            if self.held is not None:
+                yield self.held
+            self.held = None
+            if isinstance(event, Transcript) and event.is_final:
+                self.held = event
+            else:
+                yield event
+
+        def end(self) -> Iterator[ProviderEvent]:
+            if self.held is not None:
+                yield replace(self.held, text=self.held.text.rpartition(" ")[0])
+
+    new_change = _Unflushed
 
 
 class LeakedTask(Healthy):
