@@ -58,7 +58,7 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     deadline = time.monotonic() + _PATIENCE
-    while (left := asyncio.all_tasks() - before - {asyncio.current_task()}) and (
+    while (left := asyncio.all_tasks() - before - {asyncio.current_task()}) and (  # noqa: ASYNC110 - no event tells
         time.monotonic() < deadline
     ):
         await asyncio.sleep(0.01)

@@ -31,7 +31,7 @@ FINALIZE_TOLERANCE = 0.05  # seconds a final may end before the finalize it answ
 _WATCH_INTERVAL = 1.0
 _CANCEL_TIMEOUT = 2.0
 _TRIES_PER_PROVIDER = 3  # without the settled cursor moving
-_TRIES_OF_THE_LAST = 6  # about seven seconds: there is nobody else to go to
+_PATIENCE = 12.0  # seconds the last provider is tried at least: there is nobody else to go to
 _FIRST_RETRY = 0.1  # seconds, then full jitter up to 0.25 s doubled each time, at most _MAX_RETRY
 _MAX_RETRY = 5.0
 REVIVE_INTERVAL = 15.0  # seconds between two attempts when every provider has failed
@@ -149,7 +149,8 @@ class Recognition:
         With ``others`` to ask, one stream that timed out without a word is enough.
         """
         tries, settled = 0, self.settled
-        most = _TRIES_PER_PROVIDER if others else _TRIES_OF_THE_LAST
+        loop = asyncio.get_running_loop()
+        progress_at = loop.time()
         while True:
             try:
                 await self._stream(provider)
@@ -158,7 +159,9 @@ class Recognition:
                 provider.breaker.failed(error)
                 self._tally.provider_errors[provider.name, error.code] += 1
                 tries = 1 if self.settled > settled else tries + 1
-                settled = self.settled
+                if tries == 1:
+                    settled, progress_at = self.settled, loop.time()
+                patient = not others and loop.time() - progress_at < _PATIENCE
                 log.warning(
                     "stream_failed",
                     provider=provider.name,
@@ -167,7 +170,7 @@ class Recognition:
                     provider_code=error.provider_code,
                     tries=tries,
                 )
-                if not error.retryable or tries >= most:
+                if not error.retryable or (tries >= _TRIES_PER_PROVIDER and not patient):
                     raise
                 if others and self._silent and isinstance(error, ProviderTimeout):
                     raise

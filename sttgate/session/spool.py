@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_INTERVAL = 0.2  # seconds; bounds what kill -9 can take
 AUDIO_FILE = "audio.wav"
+SECOND_NAME = "finished-audio.wav"
 EVENTS_FILE = "events.jsonl"
 META_FILE = "session.json"
 _RETRY_INTERVAL = 1.0
@@ -144,7 +145,7 @@ class SpoolFile:
 
     def link(self) -> Path:
         """Return a second name of the file, or its own where the file system has no such thing."""
-        other = self.path.with_name(f"finished-{self.path.name}")
+        other = self.path.with_name(SECOND_NAME)
         try:
             other.unlink(missing_ok=True)
             os.link(self.path, other)
@@ -389,7 +390,7 @@ class Spool:
 def _remove(path: Path) -> None:
     """Delete a session's folder without opening anything: descriptors may be what is missing."""
     with contextlib.suppress(OSError):
-        for name in (META_FILE, AUDIO_FILE, AUDIO_FILE + _COPY, EVENTS_FILE):
+        for name in (META_FILE, AUDIO_FILE, SECOND_NAME, EVENTS_FILE):
             (path / name).unlink(missing_ok=True)
         path.rmdir()
 

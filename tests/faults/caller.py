@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from sttgate.protocols.native import PATH
+from tests.faults.patience import until
 
 Event = dict[str, Any]
 CHUNK = 3200  # bytes: 0.1 s
@@ -79,8 +80,7 @@ class Caller:
         if self._speaking is not None:
             self._speaking.cancel()
             await asyncio.wait({self._speaking})
-        while self.acknowledged < self.sent and not self.ended:
-            await asyncio.sleep(0.02)
+        await until(lambda: self.acknowledged >= self.sent or self.ended)
 
     async def until(self, event: str, timeout: float = 20.0) -> Event:
         """Return the first event of this kind, waiting for it."""

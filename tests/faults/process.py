@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import yaml
+
+from tests.faults.patience import until
 
 ENGINES = Path(__file__).parent / "engines"
 _START_TIMEOUT = 30.0
@@ -68,8 +68,15 @@ class Server:
         with open(self.log, "ab") as output:
             self._offset = output.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sttgate", "serve", "--config", str(self._config)]
-                + list(arguments),
+                [
+                    sys.executable,
+                    "-m",
+                    "sttgate",
+                    "serve",
+                    "--config",
+                    str(self._config),
+                    *arguments,
+                ],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -80,11 +87,9 @@ class Server:
     async def start(self, *arguments: str) -> None:
         """Start the process and return once it serves."""
         self.launch(*arguments)
-        deadline = time.monotonic() + _START_TIMEOUT
-        while not (ready := _BANNER.search(self.said())):
-            assert self.running, f"the server did not start:\n{self.said()}"
-            assert time.monotonic() < deadline, f"the server is not ready:\n{self.said()}"
-            await asyncio.sleep(0.02)
+        await until(lambda: _BANNER.search(self.said()) or not self.running, _START_TIMEOUT)
+        ready = _BANNER.search(self.said())
+        assert ready is not None, f"the server did not start:\n{self.said()}"
         self.url = ready[1]
 
     def said(self) -> str:
@@ -103,11 +108,9 @@ class Server:
     async def exited(self, timeout: float) -> int:
         """Return the exit code once the process has ended."""
         assert self._process is not None
-        deadline = time.monotonic() + timeout
-        while (code := self._process.poll()) is None:
-            assert time.monotonic() < deadline, f"the server does not end:\n{self.said()}"
-            await asyncio.sleep(0.01)
-        return code
+        process = self._process
+        await until(lambda: process.poll() is not None, timeout, every=0.01)
+        return process.wait()
 
     async def get(self, path: str) -> tuple[int, Any]:
         """Return the status and the JSON of a page."""
@@ -119,14 +122,15 @@ class Server:
 
     async def stored(self, session_id: str, timeout: float = 20.0) -> dict[str, Any]:
         """Return a session once it is stored to its end."""
-        deadline = time.monotonic() + timeout
-        while True:
+        body: dict[str, Any] = {}
+
+        async def look() -> bool:
+            nonlocal body
             status, body = await self.get(f"/api/v1/sessions/{session_id}")
-            if status == 200 and body["state"] != "active":
-                result: dict[str, Any] = body
-                return result
-            assert time.monotonic() < deadline, f"{session_id} is not stored: {status} {body}"
-            await asyncio.sleep(0.05)
+            return status == 200 and body["state"] != "active"
+
+        await until(look, timeout, every=0.05)
+        return body
 
     async def recording(self, session_id: str) -> bytes:
         """Return a stored recording."""
@@ -139,10 +143,12 @@ class Server:
 
     async def idle(self, timeout: float = 20.0) -> None:
         """Return once no session is left, not even in the spool."""
-        deadline = time.monotonic() + timeout
-        while (await self.get("/readyz"))[1]["sessions"] or any(self.spool.iterdir()):
-            assert time.monotonic() < deadline, f"sessions are left:\n{self.said()}"
-            await asyncio.sleep(0.05)
+
+        async def look() -> bool:
+            _, body = await self.get("/readyz")
+            return not body["sessions"] and not any(self.spool.iterdir())
+
+        await until(look, timeout, every=0.05)
 
     def memory(self) -> float:
         """Return the resident memory of the process in MiB."""

@@ -54,7 +54,7 @@ PROMISES = (
     Promise(
         "P7",
         "The next provider takes over in mid-word",
-        "no word lost; the words go on within 5 s of a drop",
+        "no word lost; at the next provider within 5 s of a drop, within 30 s of a silent hang",
     ),
     Promise(
         "P8",
@@ -86,7 +86,7 @@ PROMISES = (
     Promise(
         "P13",
         "A client that does not read harms nobody",
-        "cut off after about 5 s, memory bounded, recording complete, all finals stored",
+        "cut off once 5 s pass without a byte read, memory bounded, all audio and finals stored",
     ),
     Promise(
         "P14",
@@ -133,7 +133,8 @@ PROMISES = (
     Promise(
         "P22",
         "A session ends",
-        "stopped within 2 s of the provider's last word (p99); without it, after 10 s of silence",
+        "stopped within 2 s of the provider's last word (p99); with a provider that owes words and "
+        "hangs, within 30 s",
     ),
     Promise(
         "P23",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ def check(log: Sequence[Message], numbers: Sequence[int] | None = None) -> None:
     sequence = [m["seq"] for m in log if m.get("seq")]
     assert sequence == sorted(set(sequence))
     said = finals(log)
-    for before, after in zip(said, said[1:], strict=False):
+    for before, after in pairwise(said):
         assert before["start"] <= before["end"] <= after["start"] + 0.002
         assert before["utterance_id"] <= after["utterance_id"]
     closed = [m["utterance_id"] for m in log if m["event"] == "utterance_end"]

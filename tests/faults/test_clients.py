@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,23 +17,15 @@ import pytest
 
 from tests.faults.abusers import CROWD
 from tests.faults.caller import Caller, call
+from tests.faults.patience import until
 from tests.faults.process import Server, Servers
 from tests.faults.promises import Report
 from tests.faults.proxy import FaultProxy
-from tests.faults.speech import check, count, pcm_of, spell, speech, text, words_in
+from tests.faults.speech import check, count, pcm_of, speech, spell, text, words_in
 
 ROOT = Path(__file__).resolve().parents[2]
 CALM, EACH = 6.0, 4.0  # seconds
 """How long the canary is watched alone, and beside each kind of abuse."""
-
-
-async def noticed(check: Callable[[], Awaitable[bool]], timeout: float) -> float:
-    """Return after how many seconds ``check`` came true."""
-    begun = time.monotonic()
-    while not await check():
-        assert time.monotonic() - begun < timeout, "it never came true"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - begun
 
 
 @pytest.mark.promise("P12")
@@ -46,21 +37,20 @@ async def test_who_leaves_without_stop_is_saved(
     server = servers()
     await server.start()
     numbers = count(23)
-    async with FaultProxy(int(server.url.rpartition(":")[2])) as proxy:
-        async with call(proxy.url, acks=0.05) as caller:
-            await caller.speak(speech(numbers), speed=5)
-            while caller.acknowledged < caller.sent:
-                await asyncio.sleep(0.01)
-            if how == "close":
-                await caller.socket.close()
-            else:
-                proxy.cut(how)  # type: ignore[arg-type]
+    port = int(server.url.rpartition(":")[2])
+    async with FaultProxy(port) as proxy, call(proxy.url, acks=0.05) as caller:
+        await caller.speak(speech(numbers), speed=5)
+        await caller.fall_silent()
+        if how == "close":
+            await caller.socket.close()
+        else:
+            proxy.cut(how)  # type: ignore[arg-type]
 
-            async def is_stored() -> bool:
-                status, body = await server.get(f"/api/v1/sessions/{caller.session_id}")
-                return status == 200 and bool(body["state"] == "completed")
+        async def is_stored() -> bool:
+            status, body = await server.get(f"/api/v1/sessions/{caller.session_id}")
+            return status == 200 and bool(body["state"] == "completed")
 
-            took = await noticed(is_stored, 10)
+        took = await until(is_stored, 10)
     stored = await server.stored(caller.session_id)
     assert stored["text"] == spell(numbers)
     assert pcm_of(await server.recording(caller.session_id)) == speech(numbers)
@@ -141,7 +131,7 @@ async def watch(folder: Path) -> Watched:
             speaking = asyncio.create_task(canary.speak(speech(count(2000))))
             await asyncio.sleep(CALM)
             memory, begun = server.memory(), time.monotonic()
-            abusers = subprocess.Popen(
+            abusers = subprocess.Popen(  # noqa: ASYNC220
                 [sys.executable, "-m", "tests.faults.abusers", server.url, str(EACH)], cwd=ROOT
             )
             try:
@@ -161,10 +151,7 @@ async def watch(folder: Path) -> Watched:
             watched.calm = latencies(canary, begun - CALM + 1.0, begun)
             watched.abused = latencies(canary, begun, ended)
             watched.canary = canary.log
-        while server.descriptors() > descriptors + 2:
-            assert time.monotonic() - ended < 30, server.said()
-            await asyncio.sleep(0.1)
-        watched.freed_after = time.monotonic() - ended
+        watched.freed_after = await until(lambda: server.descriptors() <= descriptors + 2)
     finally:
         servers.put_away()
     return watched

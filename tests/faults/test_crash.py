@@ -10,13 +10,15 @@ import wave
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.faults.caller import Caller, call
+from tests.faults.patience import until
 from tests.faults.process import Server, Servers
 from tests.faults.promises import Report
-from tests.faults.speech import check, count, finals, pcm_of, spell, speech, text, words_in
+from tests.faults.speech import check, count, finals, pcm_of, speech, spell, text, words_in
 
 KILLS = int(os.environ.get("FAULTS_KILLS", "20"))
 CALLERS = 3
@@ -61,7 +63,8 @@ def play(path: Path) -> bytes:
         return b""
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
-        return file.readframes(1 << 30)
+        samples: bytes = file.readframes(1 << 30)
+        return samples
 
 
 @pytest.mark.promise("P8", "P10")
@@ -110,8 +113,7 @@ async def test_a_final_that_was_seen_is_there(servers: Servers, measure: Report)
             other.execute("BEGIN IMMEDIATE")
             async with call(server.url) as caller:
                 speaking = asyncio.create_task(caller.speak(SPEECH))
-                while not finals(caller.log):
-                    await asyncio.sleep(0)
+                await until(lambda: finals(caller.log), every=0)
                 await server.kill()
                 speaking.cancel()
                 await asyncio.gather(speaking, return_exceptions=True)
@@ -123,7 +125,7 @@ async def test_a_final_that_was_seen_is_there(servers: Servers, measure: Report)
         stored = await server.stored(session_id)
         assert stored["text"].startswith(seen)
     measure.say("P9", f"{rounds} kills at the first final with SQLite locked: {rounds} finals kept")
-    measure.say("P9", "a power cut is not tested here")
+    measure.say("P9", "a power cut is not simulated")
 
 
 PHASES: dict[str, dict[str, object]] = {
@@ -148,13 +150,11 @@ async def test_every_phase_is_found_after_a_kill(servers: Servers, measure: Repo
     numbers = count(23)
     async with AsyncExitStack() as stack:
 
-        async def reach(name: str, **start: object) -> Caller:
-            caller = await stack.enter_async_context(
-                call(server.url, client_ref=name, acks=0.1, provider=name, **start)
-            )
+        async def reach(name: str, *, resumable: bool = False) -> Caller:
+            start: dict[str, Any] = {"client_ref": name, "provider": name, "resumable": resumable}
+            caller = await stack.enter_async_context(call(server.url, acks=0.1, **start))
             await caller.speak(speech(numbers), speed=10)
-            while caller.acknowledged < caller.sent:
-                await asyncio.sleep(0.01)
+            await caller.fall_silent()
             return caller
 
         lingering = await reach("parrot", resumable=True)

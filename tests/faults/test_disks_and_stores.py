@@ -15,9 +15,10 @@ import pytest
 
 from tests.faults.caller import Caller, call
 from tests.faults.disks import small_disk
+from tests.faults.patience import until
 from tests.faults.process import Server, Servers
 from tests.faults.promises import Report
-from tests.faults.speech import check, count, finals, pcm_of, spell, speech, text
+from tests.faults.speech import check, count, finals, pcm_of, speech, spell, text
 
 SPEECH = speech(count(3000))
 SECOND = 32_000
@@ -41,13 +42,15 @@ async def words_go_on(caller: Caller, seconds: float = 1.5) -> None:
 
 async def readiness(server: Server, status: int, timeout: float = 15.0) -> dict[str, Any]:
     """Return what ``/readyz`` says once it has this status."""
-    deadline = time.monotonic() + timeout
-    while True:
+    body: dict[str, Any] = {}
+
+    async def look() -> bool:
+        nonlocal body
         now, body = await server.get("/readyz")
-        if now == status:
-            return dict(body)
-        assert time.monotonic() < deadline, (now, body)
-        await asyncio.sleep(0.1)
+        return now == status
+
+    await until(look, timeout, every=0.1)
+    return body
 
 
 async def stop(caller: Caller) -> dict[str, Any]:

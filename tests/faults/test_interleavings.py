@@ -18,10 +18,11 @@ from sttgate.app import create_app
 from sttgate.client import GatewayClient, connect
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry
+from tests.faults.patience import until
 from tests.faults.promises import Report
 from tests.faults.proxy import FaultProxy
 from tests.faults.sessions import parrot
-from tests.faults.speech import check, count, finals, pcm_of, plain, spell, speech, text
+from tests.faults.speech import check, count, finals, pcm_of, plain, speech, spell, text
 from tests.faults.virtual import run_virtually
 from tests.session.engines import build_house
 
@@ -72,8 +73,7 @@ class Talk:
             self.seen.append(entry)
 
     async def speak(self, script: list[Step]) -> None:
-        while not self.seen:  # what resumes a session comes with its first event
-            await asyncio.sleep(0.01)
+        await until(lambda: self.seen)  # what resumes a session comes with its first event
         for name, *values in script:
             await getattr(self, f"_{name}")(*values)
         await self._client.stop()
@@ -134,8 +134,7 @@ async def talk(folder: Path, script: list[Step], trouble: list[dict[str, Any]]) 
             async with asyncio.timeout(2000), asyncio.TaskGroup() as tasks:
                 tasks.create_task(talk.listen())
                 tasks.create_task(talk.speak(script))
-            while house.gateway.sessions:
-                await asyncio.sleep(1.0)
+            await until(lambda: not house.gateway.sessions, every=1.0)
     said = plain(talk.seen)
     check(said)
     samples = np.frombuffer(talk.accepted, "<i2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import time
 from contextlib import AsyncExitStack, suppress
@@ -10,11 +11,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import TestServer
 
+from sttgate.app import create_app
+from sttgate.config import Config
+from sttgate.gateway import Gateway
 from tests.faults.caller import Caller, call
-from tests.faults.process import Server, Servers
+from tests.faults.patience import until
+from tests.faults.process import ENGINES, Server, Servers
 from tests.faults.promises import Report
-from tests.faults.speech import check, count, pcm_of, spell, speech
+from tests.faults.speech import check, count, pcm_of, speech, spell
+from tests.gateways import build_config
 
 WAVES, CROWD = 20, 20
 FLOOD = speech(count(9000))  # fifteen minutes, 29 MB
@@ -42,9 +49,11 @@ async def test_a_flood_beside_a_deaf_provider_takes_no_memory(
                 await asyncio.sleep(0.01)
             await sending
             took = time.monotonic() - begun
+            path = server.spool / caller.session_id / "audio.wav"
+            while path.stat().st_size < len(FLOOD):
+                assert time.monotonic() - begun < 60
+                await asyncio.sleep(0.05)
             await server.kill()  # not to wait for the deaf
-    recorded = (server.spool / caller.session_id / "audio.wav").stat().st_size - 44
-    assert recorded >= len(FLOOD) - 64_000
     assert peak - memory < 24
     measure.say(
         "P14",
@@ -82,20 +91,53 @@ async def test_many_short_sessions_leave_nothing_behind(servers: Servers, measur
         sizes.append(server.memory())
         counts.append((server.descriptors(), server.threads()))
     descriptors, threads = ([c[i] for c in counts] for i in (0, 1))
-    growth = sizes[-1] - sizes[WAVES // 4]
-    sessions = CROWD * (WAVES - WAVES // 4)
+    growth = sizes[-1] - sizes[WAVES // 2]
     waits.sort()
     p99 = waits[int(len(waits) * 0.99)]
     assert descriptors[-1] <= descriptors[1] + 3
-    assert threads[-1] <= threads[WAVES // 4] + 2
+    assert threads[-1] <= threads[1] + 6  # the pools of asyncio fill up
     assert growth < 4
     assert p99 <= 2.0
     measure.say("P22", f"{len(waits)} sessions: stopped after {1000 * p99:.0f} ms (p99)")
     measure.say(
         "P23",
         f"{len(waits)} sessions: {descriptors[1]} descriptors after {CROWD} and {descriptors[-1]} "
-        f"after all, {threads[-1]} threads, {1024 * growth / sessions:.1f} KiB a session",
+        f"after all, {threads[-1]} threads, memory +{growth:.1f} MiB in the second half",
     )
+
+
+@pytest.mark.promise("P23")
+async def test_no_object_outlives_its_session(tmp_path: Path, measure: Report) -> None:
+    """In one process, the objects and tasks after three hundred sessions are those after two."""
+    config = build_config(
+        tmp_path,
+        providers={"parrot": {}},
+        chain=["parrot"],
+        plugins={"dirs": [str(ENGINES)]},
+    )
+    gateway = Gateway.from_config(config)
+    objects, tasks = [], []
+    async with TestServer(create_app(gateway)) as server:
+        for _ in range(3):
+            for _ in range(5):
+                url = f"http://127.0.0.1:{server.port}"
+                await asyncio.gather(*(brief(url) for _ in range(CROWD)))
+            await until(lambda: not gateway.sessions)
+            await asyncio.sleep(1.5)  # until the spool has synced its files
+            gc.collect()
+            objects.append(len(gc.get_objects()))
+            tasks.append(len(asyncio.all_tasks()))
+    assert tasks[2] == tasks[1]
+    assert objects[2] <= objects[1] + 500
+    measure.say("P23", f"{objects[1]} objects after 200 sessions, {objects[2]} after 300")
+
+
+async def brief(url: str) -> None:
+    """Have a session as short as can be."""
+    async with call(url) as caller:
+        await caller.speak(speech(count(6)), speed=None)
+        await caller.send("stop")
+        await caller.until("stopped")
 
 
 @pytest.mark.promise("P19")
@@ -118,8 +160,7 @@ async def test_a_server_without_descriptors_recovers(
             for task in crowd:
                 task.cancel()
             await asyncio.wait(crowd)
-        while caller.sent < len(speech(numbers)):
-            await asyncio.sleep(0.05)
+        await until(lambda: caller.sent == len(speech(numbers)))
         await caller.fall_silent()
         await caller.send("stop")
         await caller.until("stopped")
@@ -143,5 +184,7 @@ async def knock(stack: AsyncExitStack, server: Server) -> bool:
 
 @pytest.mark.promise("P19")
 def test_the_number_of_sessions_is_bounded() -> None:
-    """Sessions beyond a limit are refused at the handshake."""
-    pytest.xfail("there is no limit on the number of sessions yet")
+    """Sessions beyond a limit are refused at the handshake; to be written with the limit."""
+    if not any("limit" in name for name in Config.__dataclass_fields__):
+        pytest.xfail("there is no limit on the number of sessions yet")
+    pytest.fail("there is a limit now: test it here")

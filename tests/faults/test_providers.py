@@ -10,29 +10,35 @@ from sttgate.session.session import Session
 from tests.faults.engines.parrot import Parrot
 from tests.faults.promises import Report
 from tests.faults.sessions import hear, parrot
-from tests.faults.speech import check, check_times, count, finals, spell, speech, text
+from tests.faults.speech import check, check_times, count, finals, speech, spell, text
 from tests.faults.virtual import run_virtually
 
 POINTS = ("connect", "first", "middle", "before_final", "after_final", "finalize", "drain", "end")
 KINDS = ("break", "quota", "raise", "cancel", "return", "mute", "deaf")
+CASES = [
+    (point, kind)
+    for point in POINTS
+    for kind in KINDS
+    # Who ends in order and keeps the last words back is believed: that may have been silence.
+    if (point, kind) != ("drain", "return")
+]
 
 
 @pytest.mark.promise("P1", "P2")
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("point", "kind"), CASES)
 def test_every_word_comes_once_wherever_a_stream_fails(
     tmp_path: Path, measure: Report, point: str, kind: str
 ) -> None:
     """A stream that fails is replaced, and the words are those of an undisturbed run."""
-    if (point, kind) == ("drain", "return"):
-        pytest.skip("a provider that ends in order and keeps its last words to itself is believed")
     numbers = [*count(18), *[0] * 30, *count(19, 19)]
     provider = parrot(faults=[{"point": point, "kind": kind, "words": 7}])
     heard = run_virtually(hear(tmp_path, numbers, provider, finalize_after={13, 60}))
     check(heard.log, numbers)
     assert heard.recording == speech(numbers)
     assert len(provider.fell) == 1
-    measure.total("P1", f"{len(POINTS)} points × {len(KINDS)} kinds of failure: {{:.0f}} cases", 1)
+    measure.total(
+        "P1", f"{len(POINTS)} points of life, {len(KINDS)} kinds of failure: {{:.0f}} cases", 1
+    )
 
 
 @pytest.mark.promise("P1", "P2")
@@ -65,11 +71,12 @@ def test_ten_minutes_of_random_cuts_lose_nothing(
 @pytest.mark.promise("P1")
 def test_a_provider_that_comes_back_at_the_end_hears_the_rest(tmp_path: Path) -> None:
     """When every provider has failed, they are tried once more after the audio has ended."""
-    numbers = count(60)
-    refused = [{"point": "connect", "kind": "break"}] * 3
-    provider = parrot(faults=[{"point": "middle", "kind": "break", "words": 42}, *refused])
+    numbers = count(450)
+    provider = parrot(faults=[{"point": "middle", "kind": "break", "words": 42}])
+    provider.outage = (4.0, 44.9)
     heard = run_virtually(hear(tmp_path, numbers, provider))
     check(heard.log, numbers)
+    assert heard.of("error")
 
 
 @pytest.mark.promise("P3")
@@ -103,9 +110,9 @@ def test_a_backlog_is_replayed_at_the_declared_speed(
 ) -> None:
     """After an outage the provider never hears more than it can take, and the lag goes away."""
     numbers = count(2500)
-    refused = [{"point": "connect", "kind": "break"}] * 5  # so for 15 s the chain is given up
     falls = {"point": "middle", "kind": "break", "words": 100}
-    provider = parrot(faults=[falls, *refused], replay_speed=speed)
+    provider = parrot(faults=[falls], replay_speed=speed)
+    provider.outage = (9.0, 35.0)
     heard = run_virtually(hear(tmp_path, numbers, provider))
     check(heard.log, numbers)
     begun = provider.begun[-1]
@@ -170,6 +177,7 @@ def test_the_next_provider_helps_when_the_first_hangs(tmp_path: Path, measure: R
     heard = run_virtually(hear(tmp_path, numbers, first, second))
     check(heard.log, numbers)
     gap = second.begun[0] - first.fell[0]
+    assert gap <= 30
     measure.say("P7", f"after {gap:.0f} s where it hangs without an error, {first.streams} times")
 
 
@@ -226,5 +234,5 @@ def test_a_provider_that_never_ends_does_not_hold_up_stopped(
         assert text(heard.log) == spell(told)
         gaps = [] if told == numbers else [(len(told) / 10, 5.7)]
         assert [(gap["start"], gap["end"]) for gap in heard.of("gap")] == gaps
-        assert heard.took <= 40
+        assert heard.took <= 30
         measure.most("P22", "words owed for ever: {:.0f} s (virtual time)", heard.took)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +14,11 @@ from sttgate.app import create_app
 from sttgate.client import SessionLost, connect
 from sttgate.session.session import RESUME_WINDOW
 from tests.faults.caller import call
+from tests.faults.patience import until
 from tests.faults.promises import Report
 from tests.faults.proxy import FaultProxy
 from tests.faults.sessions import parrot
-from tests.faults.speech import count, finals, pcm_of, plain, spell, speech
+from tests.faults.speech import check, count, pcm_of, speech, spell
 from tests.faults.virtual import run_virtually
 from tests.session.engines import House, build_house
 
@@ -51,8 +51,7 @@ def test_a_session_nobody_resumes_is_settled_and_stored(tmp_path: Path, measure:
             lost = loop.time()
             listening = asyncio.create_task(drain(events))
             await asyncio.sleep(1.0)
-            while house.gateway.sessions:
-                await asyncio.sleep(0.1)
+            await until(lambda: not house.gateway.sessions, every=0.1)
             assert RESUME_WINDOW - 1 <= loop.time() - lost <= RESUME_WINDOW + 3
             proxy.set()
             with pytest.raises(SessionLost):
@@ -94,8 +93,7 @@ def test_the_old_connection_is_shut_out(tmp_path: Path, measure: Report) -> None
                     await new.send("stop")
                     stopped = await new.until("stopped")
                     assert stopped["full_transcription"] == spell(NUMBERS)
-                    everything = json.dumps(finals(new.log))
-                    assert everything.count('"seq"') == len(finals(plain([]) + new.log))
+                    check(new.log)
             [recording] = house.recordings.files.values()
             assert pcm_of(recording) == speech(NUMBERS)
 

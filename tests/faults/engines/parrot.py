@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from typing import Literal
 
@@ -95,6 +96,8 @@ class _Ended(Exception):
 class Parrot(Provider):
     """Says the words of the audio. Calm, its new streams do not fail at random.
 
+    While the loop's clock is within ``outage``, new streams are refused.
+
     On the loop's clock: ``begun`` tells when streams began, ``fell`` when faults struck, ``read``
     when how many seconds of audio had been read by all streams together.
     """
@@ -104,10 +107,11 @@ class Parrot(Provider):
         self.options = options
         self.streams = 0
         self.begun: list[float] = []
-        self.read: list[tuple[float, float]] = []
+        self.read: deque[tuple[float, float]] = deque(maxlen=4000)
         self.fell: list[float] = []
         self.spoken_in_vain = 0
         self.calm = False
+        self.outage = (0.0, 0.0)
         self._read = 0.0
         self._random = random.Random(options.seed)
 
@@ -161,6 +165,9 @@ class Parrot(Provider):
         self.streams += 1
         fault = options.faults[number] if number < len(options.faults) else options.always
         cut_at = float("inf")
+        begins, ends = self.outage
+        if begins <= asyncio.get_running_loop().time() < ends:
+            return Fault(point="connect", kind="break"), cut_at
         if self.calm:
             return fault, cut_at
         if options.cut_every is not None:
