@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -55,6 +56,7 @@ class Gateway:
         recordings: RecordingStore,
         spool: Spool,
         min_free_bytes: int = 0,
+        max_sessions: int = sys.maxsize,
     ) -> None:
         self.providers = providers
         self.chain = tuple(providers[name] for name in chain)
@@ -67,6 +69,7 @@ class Gateway:
         self.spool = spool
         self.tally = Tally()
         self._min_free_bytes = min_free_bytes
+        self._max_sessions = max_sessions
         self._running: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
 
@@ -95,6 +98,7 @@ class Gateway:
             config.recordings.spec.factory(config.recordings.options),
             Spool(config.spool.path, config.spool.sync_interval_s),
             config.spool.min_free_mb * 1024**2,
+            config.server.max_sessions,
         )
 
     async def open(self) -> None:
@@ -146,6 +150,8 @@ class Gateway:
 
     async def _open_session(self, params: SessionParams) -> Session:
         self._refuse_while_draining()
+        if len(self.sessions) >= self._max_sessions:
+            raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
         chain = self._chain_for(params)
         try:
             # Refuse new sessions while there is still room for the running ones.

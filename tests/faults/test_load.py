@@ -14,8 +14,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from sttgate.app import create_app
-from sttgate.config import Config
+from sttgate.errors import RequestError
 from sttgate.gateway import Gateway
+from sttgate.session.params import SessionParams
 from tests.faults.caller import Caller, call
 from tests.faults.patience import until
 from tests.faults.process import ENGINES, Server, Servers
@@ -183,8 +184,22 @@ async def knock(stack: AsyncExitStack, server: Server) -> bool:
 
 
 @pytest.mark.promise("P19")
-def test_the_number_of_sessions_is_bounded() -> None:
-    """Sessions beyond a limit are refused at the handshake; to be written with the limit."""
-    if not any("limit" in name for name in Config.__dataclass_fields__):
-        pytest.xfail("there is no limit on the number of sessions yet")
-    pytest.fail("there is a limit now: test it here")
+async def test_the_number_of_sessions_is_bounded(tmp_path: Path, measure: Report) -> None:
+    """One session more than the limit is refused at once, and gets in when another has ended."""
+    gateway = Gateway.from_config(build_config(tmp_path, server={"port": 0, "max_sessions": 2}))
+    await gateway.open()
+    try:
+        first = await gateway.open_session(SessionParams(protocol="test"))
+        await gateway.open_session(SessionParams(protocol="test"))
+        asked = time.monotonic()
+        with pytest.raises(RequestError) as refusal:
+            await gateway.open_session(SessionParams(protocol="test"))
+        took = time.monotonic() - asked
+        assert refusal.value.code == "capacity"
+        assert took < 0.05
+        first.stop()
+        await until(lambda: len(gateway.sessions) < 2)
+        await gateway.open_session(SessionParams(protocol="test"))
+    finally:
+        await gateway.close()
+    measure.say("P19", f"beyond max_sessions: refused after {1000 * took:.1f} ms")

@@ -13,7 +13,7 @@ from sttgate.protocols.native.connection import NativeConnection
 PATH = "/ws/v1/speech-to-text"
 SUBPROTOCOL = "sttgate.v2"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # base clients may send a whole file in one message
-_HEARTBEAT = 12.0  # seconds; a dead client is noticed within 18
+_HEARTBEAT = 10.0  # seconds; a dead client is noticed within 17, for aiohttp rounds up
 _USER_TIMEOUT_MS = 10_000
 
 
