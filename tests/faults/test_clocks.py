@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.promises import Report
 from tests.faults.sessions import Heard, hear, parrot
-from tests.faults.speech import check, count
+from tests.faults.speech import check, count, speech
 from tests.faults.virtual import run_virtually
 
 NOON = 1_800_000_000.0
@@ -48,3 +48,21 @@ def test_a_jump_of_the_wall_clock_changes_nothing(
     measure.total(
         "P20", "an hour back or forth in mid-session: {:.0f} of 2 sessions the same (virtual)", 1
     )
+
+
+@pytest.mark.promise("P20", "P22")
+@pytest.mark.parametrize("jump", [-3600.0, 0.0, 3600.0])
+def test_a_provider_that_never_opens_does_not_hold_up_stopped(
+    tmp_path: Path, measure: Report, jump: float
+) -> None:
+    """The limit on the wait after ``stop`` is kept, whatever becomes of the wall clock."""
+    numbers = count(40)
+    heard = run_virtually(
+        hear(tmp_path, numbers, parrot(never_opens=True)),
+        wall=lambda now: NOON + now + (jump if now > 8.0 else 0.0),
+    )
+    check(heard.log)
+    assert [(gap["start"], gap["end"]) for gap in heard.of("gap")] == [(0.0, 4.0)]
+    assert heard.recording == speech(numbers)
+    assert 8 <= heard.took <= 12
+    measure.most("P22", "a provider that never opens: {:.0f} s (virtual time)", heard.took)

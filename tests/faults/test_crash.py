@@ -6,19 +6,36 @@ import asyncio
 import os
 import random
 import sqlite3
+import threading
 import wave
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sttgate.config import load_config
+from sttgate.gateway import Gateway
+from sttgate.session.entries import AnyEntry
+from sttgate.session.params import SessionParams
 from tests.faults.caller import Caller, call
 from tests.faults.patience import until
 from tests.faults.process import Server, Servers
 from tests.faults.promises import Report
-from tests.faults.speech import check, count, finals, pcm_of, speech, spell, text, words_in
+from tests.faults.sessions import parrot
+from tests.faults.speech import (
+    check,
+    count,
+    finals,
+    pcm_of,
+    plain,
+    speech,
+    spell,
+    text,
+    words_in,
+)
+from tests.session.engines import open_house
 
 KILLS = int(os.environ.get("FAULTS_KILLS", "20"))
 CALLERS = 3
@@ -128,6 +145,37 @@ async def test_a_final_that_was_seen_is_there(servers: Servers, measure: Report)
     measure.say("P9", "a power cut is not simulated")
 
 
+@pytest.mark.promise("P9")
+async def test_a_disk_that_does_not_answer_holds_finals_back(
+    tmp_path: Path, measure: Report
+) -> None:
+    """While the disk keeps what it is given to itself, interims are shown and finals are not."""
+    async with open_house(tmp_path, parrot()) as house:
+        session = await house.gateway.open_session(SessionParams(protocol="test"))
+        seen: list[AnyEntry] = []
+
+        async def follow() -> None:
+            reader = session.events.reader(0, lambda: None)
+            async with aclosing(reader.follow()) as entries:
+                async for entry in entries:
+                    seen.append(entry)
+
+        following = asyncio.create_task(follow())
+        await until(lambda: seen)
+        answers = threading.Event()
+        writing = asyncio.create_task(house.gateway.spool.run(answers.wait))
+        await asyncio.sleep(0.1)
+        session.append(speech(count(12)))
+        await asyncio.sleep(1.0)
+        assert not finals(plain(seen))
+        answers.set()
+        await writing
+        await until(lambda: len(finals(plain(seen))) == 2, timeout=10)
+        following.cancel()
+        await asyncio.wait({following})
+    measure.say("P9", "a disk that does not answer: no final is shown until it does")
+
+
 PHASES: dict[str, dict[str, object]] = {
     "opening": {"never_opens": True},
     "listening": {},
@@ -185,6 +233,39 @@ async def test_every_phase_is_found_after_a_kill(servers: Servers, measure: Repo
     assert ended in ("completed", "interrupted")
     assert states == dict.fromkeys(PHASES, "interrupted")
     measure.say("P10", f"killed while {', '.join(PHASES)} and after the end: all words, all audio")
+
+
+@pytest.mark.promise("P10")
+async def test_a_process_beside_takes_up_what_another_left(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, measure: Report
+) -> None:
+    """Nobody need restart for it: who shares the spool finds the sessions of who died."""
+    monkeypatch.setattr("sttgate.gateway.RECOVERY_INTERVAL", 0.3)
+    server = servers()
+    await server.start()
+    config = load_config(server.folder / "config.yaml", environ={}, cwd=server.folder)
+    beside = Gateway.from_config(config)
+    await beside.open()
+    try:
+        async with call(server.url, acks=0.1) as caller:
+            await caller.speak(speech(count(23)), speed=10)
+            await caller.fall_silent()
+            await asyncio.sleep(1.0)
+            assert not beside.sessions
+            await server.kill()
+
+        async def is_stored() -> bool:
+            stored = await beside.transcripts.get(caller.session_id)
+            end = stored.session.end if stored is not None else None
+            return end is not None and (end.state, end.recording) == ("interrupted", True)
+
+        await until(is_stored, 20)
+        stored = await beside.transcripts.get(caller.session_id)
+        assert stored is not None
+        assert stored.text == spell(count(23))
+    finally:
+        await beside.close()
+    measure.say("P10", "a process beside it takes up the rest (looks each 60 s, here each 0.3 s)")
 
 
 @pytest.mark.promise("P10")

@@ -24,6 +24,10 @@ for name in sys.argv[1:]:
         del sys.modules[other]
     try:
         importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        optional = "." in name and not name.startswith("sttgate.")  # inside a plugin: its SDK
+        if error.name.startswith("sttgate") or not optional:
+            print(f"{name}: {error}")
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {error}")
 """

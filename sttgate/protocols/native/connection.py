@@ -71,7 +71,8 @@ class NativeConnection:
             # socket at once, and the client may lose what was sent last.
             await self._close(self._closing.result() if self._closing.done() else WSCloseCode.OK)
         for task in (reading, writing):
-            if not task.cancelled() and (error := task.exception()) is not None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, ConnectionError):  # who leaves, leaves
                 log.error("native_connection_failed", exc_info=error)
 
     def say_goodbye(self, deadline: float) -> None:
