@@ -108,6 +108,10 @@ class AudioLog:
                 self._spool.wants_write(self._file, now=True)
         self._wake()
 
+    def write_soon(self) -> None:
+        """Have what was appended written now rather than within FLUSH_INTERVAL."""
+        self._spool.wants_write(self._file, now=True)
+
     async def room(self) -> None:
         """Return when more audio may be appended: at once, unless the disk lags far behind."""
         await self._room.wait()

@@ -161,7 +161,8 @@ class Recognition:
                 tries = 1 if self.settled > settled else tries + 1
                 if tries == 1:
                     settled, progress_at = self.settled, loop.time()
-                patient = not others and loop.time() - progress_at < _PATIENCE
+                since = loop.time() - progress_at
+                patient = not (others or self._audio.ended) and since < _PATIENCE
                 log.warning(
                     "stream_failed",
                     provider=provider.name,

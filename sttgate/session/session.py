@@ -392,6 +392,8 @@ class Session:
             if isinstance(entry, entries.Transcript) and entry.is_final:
                 self._words += len(entry.text.split())
                 self._tally.segments += 1
+                # In line before the final, so that no final outlives the audio it came from.
+                self.audio.write_soon()
             elif isinstance(entry, entries.UtteranceEnd):
                 self._utterances += 1
             self.events.append(entry)

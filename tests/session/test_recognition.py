@@ -410,6 +410,7 @@ async def test_an_exhausted_chain_is_told_once(tmp_path: Path, words: int, state
 async def test_a_long_outage_is_outlived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When all providers have failed they are tried again now and then, and nothing is lost."""
     monkeypatch.setattr(recognition, "REVIVE_INTERVAL", 0.1)
+    monkeypatch.setattr(recognition, "_PATIENCE", 0.0)
     provider = Speaker(always=Fault("refuse"))
     async with open_house(tmp_path, provider) as house:
         session = await house.gateway.open_session(SessionParams(protocol="test"))
