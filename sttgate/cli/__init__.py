@@ -14,6 +14,7 @@ from sttgate.cli.failures import INTERRUPTED, explain
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve:serve", "Serve live speech-to-text (the default)."),
     "transcribe": ("transcribe:transcribe", "Turn audio files into text."),
+    "listen": ("listen:listen", "Turn what is said into a microphone into text."),
     "sessions": ("sessions:sessions", "List and show stored conversations."),
     "plugins": ("plugins:plugins", "List the plugins and show their options."),
     "config": ("config:config", "Check, show and start a configuration."),
