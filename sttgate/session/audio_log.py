@@ -111,7 +111,6 @@ class AudioLog:
     def write_soon(self) -> None:
         """Have what was appended written now rather than within FLUSH_INTERVAL."""
         if not self._file.failing:  # a disk that refuses is asked at its own pace
-            if not self._file.failing:  # a disk that refuses is asked again at its own pace
             self._spool.wants_write(self._file, now=True)
 
     async def room(self) -> None:
