@@ -109,7 +109,7 @@ async def test_many_short_sessions_leave_nothing_behind(servers: Servers, measur
 
 @pytest.mark.promise("P23")
 async def test_no_object_outlives_its_session(tmp_path: Path, measure: Report) -> None:
-    """In one process, the objects and tasks after three hundred sessions are those after two."""
+    """In one process, a further hundred sessions leave no task and not one object each."""
     config = build_config(
         tmp_path,
         providers={"parrot": {}},
@@ -118,9 +118,11 @@ async def test_no_object_outlives_its_session(tmp_path: Path, measure: Report) -
     )
     gateway = Gateway.from_config(config)
     objects, tasks = [], []
+    rounds = 5
+    sessions = rounds * CROWD
     async with TestServer(create_app(gateway)) as server:
         for _ in range(3):
-            for _ in range(5):
+            for _ in range(rounds):
                 url = f"http://127.0.0.1:{server.port}"
                 await asyncio.gather(*(brief(url) for _ in range(CROWD)))
             await until(lambda: not gateway.sessions)
@@ -128,7 +130,7 @@ async def test_no_object_outlives_its_session(tmp_path: Path, measure: Report) -
             objects.append(live_objects())
             tasks.append(len(asyncio.all_tasks()))
     assert tasks[2] == tasks[1]
-    assert objects[2] <= objects[1] + 20
+    assert objects[2] - objects[1] < sessions / 2  # one that stays per session would be as many
     measure.say("P23", f"{objects[1]} live objects after 200 sessions, {objects[2]} after 300")
 
 
