@@ -22,7 +22,8 @@ class SessionStart:
     """What is known of a session when its first audio arrives.
 
     ``created_at`` is seconds since the epoch (UTC); ``protocol`` names the wire, such as
-    ``"native/1"``; ``metadata`` holds scalars only.
+    ``"native/1"``; ``metadata`` holds scalars only; ``owner`` is the id of the API key it was opened
+    with.
     """
 
     id: str
@@ -35,6 +36,7 @@ class SessionStart:
     language: str | None = None
     title: str | None = None
     client_ref: str | None = None
+    owner: str | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
 
@@ -81,7 +83,8 @@ class SessionEnd:
 
     ``duration`` is seconds of audio received, ``reason`` why it stopped (``"client"``,
     ``"shutdown"``, …), ``recording`` whether its audio is in the recording store. ``usage`` holds
-    counters such as ``audio_s``. What is not None in ``metadata`` replaces what ``begin`` stored.
+    counters such as ``audio_s``, and ``deepgram.sent_s`` for what one provider was given. What is not
+    None in ``metadata`` replaces what ``begin`` stored.
     """
 
     state: SessionState
@@ -99,10 +102,23 @@ class SessionEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """An utterance that matches a search; ``snippet`` marks the match with ``\\x02`` and ``\\x03``.
+
+    ``start`` is seconds into the session.
+    """
+
+    utterance: int
+    start: float
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
     """A row of the list of sessions: start, end (None while it runs) and counts.
 
-    ``preview`` is the first words.
+    ``preview`` is the first words, ``speakers`` the names people gave to speaker labels, ``hits``
+    the first utterances that match when the list was searched (three at most).
     """
 
     start: SessionStart
@@ -110,6 +126,23 @@ class StoredSession:
     utterances: int
     words: int
     preview: str = ""
+    speakers: Mapping[str, str] = field(default_factory=dict)
+    hits: Sequence[Hit] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChange:
+    """What to change of a stored session; None leaves a thing as it is.
+
+    An empty ``title`` removes it. ``speakers`` maps labels to names and ``metadata`` keys to values;
+    both are merged into what is there, a None in them removes the entry (RFC 7396). ``recording``
+    says whether the recording store still has the audio.
+    """
+
+    title: str | None = None
+    speakers: Mapping[str, str | None] | None = None
+    metadata: Mapping[str, Scalar] | None = None
+    recording: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +163,22 @@ class SessionQuery:
     """Which sessions to list: newest first, ``limit`` of them after the page ``cursor`` ended.
 
     ``since`` and ``until`` bound ``created_at`` (seconds since the epoch, until is exclusive).
+    ``text`` keeps sessions with an utterance that has all its words, in any order, accents and case
+    folded; words in double quotes stand next to each other, the last word may be the beginning of a
+    longer one, and nothing in it is query syntax. A text without a word matches nothing. ``metadata``
+    keeps sessions that have all these values, ``owner`` those opened with this API key.
     """
 
     limit: int = 50
     cursor: str | None = None
+    text: str | None = None
     since: float | None = None
     until: float | None = None
     provider: str | None = None
     language: str | None = None
     state: SessionState | None = None
+    owner: str | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +190,16 @@ class SessionPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchHit:
-    """An utterance that matches; ``snippet`` marks the match with ``\\x02`` and ``\\x03``."""
+class DayUsage:
+    """What the sessions that ended on a day (``YYYY-MM-DD``, UTC) with one ``owner`` add up to.
 
-    session: StoredSession
-    utterance: int
-    start: float
-    snippet: str
+    ``usage`` sums each counter of ``SessionEnd.usage``.
+    """
+
+    day: str
+    owner: str | None
+    sessions: int
+    usage: Mapping[str, float]
 
 
 class TranscriptStore(ABC):
@@ -187,17 +230,37 @@ class TranscriptStore(ABC):
     async def get(self, session_id: str) -> Conversation | None:
         """Return everything stored of a session, utterances in order of time, or None."""
 
-    @abstractmethod
-    async def list(self, query: SessionQuery) -> SessionPage:
-        """Return a page of sessions, newest first."""
+    async def find(self, session_id: str) -> StoredSession | None:
+        """Return a session without its utterances, or None."""
+        conversation = await self.get(session_id)
+        return None if conversation is None else conversation.session
 
     @abstractmethod
-    async def search(self, text: str, limit: int = 50) -> Sequence[SearchHit]:
-        """Find utterances with all words of ``text``, accents and case folded; never query syntax."""
+    async def list(self, query: SessionQuery) -> SessionPage:
+        """Return a page of sessions, newest first, with their hits if ``query`` has a text.
+
+        Every session is on one page only, also while others are added; RequestError for a cursor
+        that is not one of this list.
+        """
+
+    @abstractmethod
+    async def update(self, session_id: str, change: SessionChange) -> bool:
+        """Change what people may change of a session; False if there is none."""
 
     @abstractmethod
     async def delete(self, session_id: str) -> bool:
         """Delete a session, its utterances and their index entries; False if there was none."""
+
+    @abstractmethod
+    async def delete_utterances(self, session_id: str) -> bool:
+        """Delete what was said, also from the index; the session stays. False if there is none."""
+
+    @abstractmethod
+    async def usage(self, since: float, until: float) -> Sequence[DayUsage]:
+        """Return what was used by sessions that ended from ``since`` to before ``until``, by day.
+
+        Both are seconds since the epoch. Deleting a session does not change it.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
