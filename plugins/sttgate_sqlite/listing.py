@@ -8,7 +8,8 @@ import msgspec
 
 from sttgate import ErrorCode, RequestError, SessionQuery, StoredSession
 from sttgate_sqlite.readers import Query
-from sttgate_sqlite.rows import SESSION_COLUMNS
+from sttgate_sqlite.rows import SESSION_COLUMNS, to_json
+from sttgate_sqlite.search import expression
 
 _CONDITIONS = {
     "since": "s.created_at >= :since",
@@ -16,7 +17,20 @@ _CONDITIONS = {
     "provider": "s.provider = :provider",
     "language": "s.language = :language",
     "state": "s.state = :state",
+    "owner": "s.owner = :owner",
 }
+
+# The sessions of all matches are gathered first, from the index alone; "+" keeps the walk along
+# the sessions in the order of the list, so that it ends with the page.
+_MATCHES = """+s.seq IN (
+    SELECT rowid >> 24 FROM utterance_index WHERE utterance_index MATCH :expression
+)"""
+
+# JSON has one type of number, SQLite has two; true and 1 are the same to it but for their type.
+_HAS_METADATA = """NOT EXISTS (
+    SELECT key, replace(type, 'integer', 'real'), atom FROM json_each(:metadata)
+    EXCEPT SELECT key, replace(type, 'integer', 'real'), atom FROM json_each(s.metadata)
+)"""
 
 
 def list_query(query: SessionQuery) -> Query:
@@ -25,6 +39,12 @@ def list_query(query: SessionQuery) -> Query:
     conditions = [
         condition for name, condition in _CONDITIONS.items() if parameters[name] is not None
     ]
+    if query.text is not None:
+        parameters["expression"] = expression(query.text)
+        conditions.append(_MATCHES)
+    if query.metadata:
+        parameters["metadata"] = to_json(query.metadata)
+        conditions.append(_HAS_METADATA)
     if query.cursor is not None:
         parameters["created_at"], parameters["id"] = _position(query.cursor)
         conditions.append("(s.created_at, s.id) < (:created_at, :id)")

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import msgspec
 
-from sttgate import Gap, Mark, SessionEnd, SessionStart, StoredSession, StoreError, Utterance, Word
+from sttgate import (
+    Gap,
+    Hit,
+    Mark,
+    SessionChange,
+    SessionEnd,
+    SessionStart,
+    StoredSession,
+    StoreError,
+    Utterance,
+    Word,
+)
 
 T = TypeVar("T")
 
@@ -17,12 +29,13 @@ PREVIEW_LENGTH = 120
 """Characters of a session's text that ``StoredSession.preview`` has at most."""
 
 SESSION_COLUMNS = f"""
-    s.id, s.created_at, s.protocol, s.sample_rate, s.channels, s.provider, s.model, s.language,
-    s.title, s.client_ref, s.metadata, s.state, s.ended_at, s.duration, s.reason, s.recording,
-    s.marks, s.gaps, s.usage, s.utterances, s.words,
+    s.seq, s.id, s.created_at, s.protocol, s.sample_rate, s.channels, s.provider, s.model, s.language,
+    s.title, s.client_ref, s.owner, s.metadata, s.speakers, s.state, s.ended_at, s.duration,
+    s.reason, s.recording, s.marks, s.gaps, s.usage, s.utterances, s.words,
     (SELECT group_concat(text, ' ') FROM (
         SELECT substr(text, 1, {PREVIEW_LENGTH + 1}) AS text FROM utterances
-        WHERE session_id = s.id AND text <> '' ORDER BY number LIMIT 5
+        WHERE id BETWEEN s.seq << 24 AND s.seq << 24 | 0xFFFFFF AND text <> ''
+        ORDER BY id LIMIT 5
     )) AS preview
 """
 """What ``session_from`` needs, selected from ``sessions AS s``."""
@@ -30,27 +43,36 @@ SESSION_COLUMNS = f"""
 
 def start_parameters(start: SessionStart) -> dict[str, object]:
     """Return the columns of a new session."""
-    return _clean(_columns(start) | {"metadata": _json(start.metadata)})
+    return _clean(_columns(start) | {"metadata": to_json(start.metadata)})
 
 
 def end_parameters(session_id: str, end: SessionEnd) -> dict[str, object]:
     """Return the columns of an ended session; None where what ``begin`` stored stays."""
     encoded = {
-        "metadata": None if end.metadata is None else _json(end.metadata),
-        "marks": _json(end.marks),
-        "gaps": _json(end.gaps),
-        "usage": _json(end.usage),
+        "metadata": None if end.metadata is None else to_json(end.metadata),
+        "marks": to_json(end.marks),
+        "gaps": to_json(end.gaps),
+        "usage": to_json(end.usage),
     }
     return _clean(_columns(end) | encoded | {"id": session_id})
+
+
+def change_parameters(session_id: str, change: SessionChange) -> dict[str, object]:
+    """Return what to change of a session; None where a column stays as it is."""
+    encoded = {
+        "speakers": None if change.speakers is None else to_json(change.speakers),
+        "metadata": None if change.metadata is None else to_json(change.metadata),
+    }
+    return _clean(_columns(change) | encoded | {"id": session_id})
 
 
 def utterance_parameters(session_id: str, utterance: Utterance) -> dict[str, object]:
     """Return the columns of an utterance."""
     counted = {"session_id": session_id, "word_count": len(utterance.text.split())}
-    return _clean(_columns(utterance) | counted | {"words": _json(utterance.words)})
+    return _clean(_columns(utterance) | counted | {"words": to_json(utterance.words)})
 
 
-def session_from(row: sqlite3.Row) -> StoredSession:
+def session_from(row: sqlite3.Row, hits: Sequence[Hit] = ()) -> StoredSession:
     """Return the session of a row of ``SESSION_COLUMNS``."""
     metadata = _parse(row["metadata"], dict[str, Any])
     known = {name: row[name] for name in ("provider", "model", "language")}
@@ -62,6 +84,7 @@ def session_from(row: sqlite3.Row) -> StoredSession:
         channels=row["channels"],
         title=row["title"],
         client_ref=row["client_ref"],
+        owner=row["owner"],
         metadata=metadata,
         **known,
     )
@@ -83,7 +106,13 @@ def session_from(row: sqlite3.Row) -> StoredSession:
     if len(preview) > PREVIEW_LENGTH:
         preview = preview[: PREVIEW_LENGTH - 1].rstrip() + "…"
     return StoredSession(
-        start=start, end=end, utterances=row["utterances"], words=row["words"], preview=preview
+        start=start,
+        end=end,
+        utterances=row["utterances"],
+        words=row["words"],
+        preview=preview,
+        speakers=_parse(row["speakers"], dict[str, str]),
+        hits=hits,
     )
 
 
@@ -104,7 +133,7 @@ def utterance_from(row: sqlite3.Row) -> Utterance:
     )
 
 
-def _columns(value: SessionStart | SessionEnd | Utterance) -> dict[str, object]:
+def _columns(value: SessionStart | SessionEnd | SessionChange | Utterance) -> dict[str, object]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
@@ -116,7 +145,8 @@ def _clean(columns: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _json(value: object) -> str:
+def to_json(value: object) -> str:
+    """Return ``value`` as JSON, the same text for the same value."""
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:  # left to _clean

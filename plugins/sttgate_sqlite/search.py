@@ -1,45 +1,59 @@
-"""From what a person types to a full-text query, and the statement that runs it."""
+"""From what a person types to a full-text query, and the statement that shows what it found."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+import msgspec
 
 from sttgate_sqlite.readers import Query
-from sttgate_sqlite.rows import SESSION_COLUMNS
+
+HITS = 3
+"""Utterances of a session that are shown, at most."""
 
 _MAX_TERMS = 32
 _TERM = re.compile(r'"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+)')
 
-# Walks the index from its newest entry and stops at the limit, so that the time does not grow with
-# the number of matches, as it would with a ranking.
-_SEARCH = f"""
-    SELECT u.number, u.start_s, snippet(utterance_index, 0, char(2), char(3), '…', 24) AS snippet,
-        {SESSION_COLUMNS}
-    FROM utterance_index
-    CROSS JOIN utterances AS u ON u.id = utterance_index.rowid
-    CROSS JOIN sessions AS s ON s.id = u.session_id
-    WHERE utterance_index MATCH :expression
-    ORDER BY utterance_index.rowid DESC
-    LIMIT :limit
+# The index is read from the first of the page's sessions to the last. That is one pass in order,
+# however many sessions there are: to look a prefix up means to merge the entries of all its words,
+# so it is not done for each session. Snippets cost most, and are made for what is shown only.
+_HITS = """
+    WITH found AS MATERIALIZED (
+        SELECT rowid AS id, row_number() OVER (PARTITION BY rowid >> 24 ORDER BY rowid) AS place
+        FROM utterance_index
+        WHERE utterance_index MATCH :expression AND rowid BETWEEN :first AND :last
+            AND +rowid >> 24 IN (SELECT value FROM json_each(:seqs))
+    )
+    SELECT u.id >> 24 AS seq, u.number, u.start_s,
+        snippet(utterance_index, 0, char(2), char(3), '…', 24) AS snippet
+    FROM utterance_index CROSS JOIN utterances AS u ON u.id = utterance_index.rowid
+    WHERE utterance_index MATCH :expression AND utterance_index.rowid BETWEEN :first AND :last
+        AND +utterance_index.rowid IN (SELECT id FROM found WHERE place <= :hits)
+    ORDER BY utterance_index.rowid
 """
 
 
-def search_query(text: str, limit: int) -> Query | None:
-    """Return the query for ``text``, newest utterances first; None when it has no word.
+def expression(text: str) -> str:
+    """Return an FTS5 expression in which every term is quoted, so that none is query syntax.
 
-    Every word must be there, in any order; words in double quotes must be there as they stand; the
-    last word may be the beginning of a longer one. Words after the first 32 do not count.
+    Words after the first 32 do not count. Without a word it matches nothing.
     """
-    expression = _expression(text)
-    return (_SEARCH, {"expression": expression, "limit": max(0, limit)}) if expression else None
-
-
-def _expression(text: str) -> str:
-    """Return an FTS5 expression in which every term is quoted, so that none is query syntax."""
     typed = text.replace("\0", " ").encode("utf-8", "replace").decode()
     terms = []
     for match in _TERM.finditer(typed):
         words = match["word"] or match["phrase"]
         is_last_word = match["word"] is not None and match.end() == len(typed.rstrip())
         terms.append(f'"{words}"*' if is_last_word else f'"{words}"')
-    return " ".join(terms[:_MAX_TERMS])
+    return " ".join(terms[:_MAX_TERMS]) or '""'
+
+
+def hits_query(text: str, seqs: Sequence[int]) -> Query:
+    """Return the query for the hits of sessions that match ``text``; there is one at least."""
+    return _HITS, {
+        "expression": expression(text),
+        "first": min(seqs) << 24,
+        "last": max(seqs) << 24 | 0xFFFFFF,
+        "seqs": msgspec.json.encode(seqs).decode(),
+        "hits": HITS,
+    }

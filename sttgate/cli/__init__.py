@@ -17,6 +17,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "listen": ("listen:listen", "Turn what is said into a microphone into text."),
     "sessions": ("sessions:sessions", "List and show stored conversations."),
     "plugins": ("plugins:plugins", "List the plugins and show their options."),
+    "new-plugin": ("new_plugin:new_plugin", "Make a project for a plugin of your own."),
     "config": ("config:config", "Check, show and start a configuration."),
     "doctor": ("doctor:doctor", "Check this installation and say what to do."),
 }

@@ -17,9 +17,12 @@ from sttgate.config.environment import override_from_environment, override_from_
 from sttgate.config.messages import explain, suggest
 from sttgate.config.model import (
     SHIPPED,
+    AccessConfig,
     Config,
+    LimitsConfig,
     PluginsConfig,
     ProviderConfig,
+    RetentionConfig,
     ServerConfig,
     SpoolConfig,
     StoreConfig,
@@ -31,7 +34,18 @@ from sttgate.plugins import Offer, Plugins, SpecT
 
 VARIABLE = "STTGATE_CONFIG"
 FILE = "config.yaml"
-SECTIONS = ("server", "providers", "chain", "transcripts", "recordings", "spool", "plugins")
+SECTIONS = (
+    "server",
+    "providers",
+    "chain",
+    "transcripts",
+    "recordings",
+    "spool",
+    "access",
+    "limits",
+    "retention",
+    "plugins",
+)
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -161,11 +175,16 @@ class _Loading:
                 self.document.complain((name,), message, at_key=True)
         server = self._section("server", ServerConfig)
         spool = self._section("spool", SpoolConfig)
+        access = self._section("access", AccessConfig)
+        limits = self._section("limits", LimitsConfig)
+        retention = self._section("retention", RetentionConfig)
         providers = self._providers(plugins)
         chain = self._chain()
         transcripts = self._store("transcripts", plugins, plugins.transcript_stores)
         recordings = self._store("recordings", plugins, plugins.recording_stores)
         if not (server and spool and providers and chain and transcripts and recordings):
+            return None
+        if not (access and limits and retention):
             return None
         return Config(
             path=self._path,
@@ -176,6 +195,9 @@ class _Loading:
             transcripts=StoreConfig(spec=transcripts.spec, options=transcripts.options),
             recordings=StoreConfig(spec=recordings.spec, options=recordings.options),
             spool=spool,
+            access=access,
+            limits=limits,
+            retention=retention,
             plugins=plugins,
             warnings=tuple(sorted(self.document.problems, key=self._order)),
         )

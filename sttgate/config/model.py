@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, SecretBytes, SecretStr
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
 from sttgate.config import scalars
@@ -59,6 +59,66 @@ class SpoolConfig(Options):
     """Seconds of audio and words a power cut can take at most; 0 leaves that to the system."""
 
 
+class JwtConfig(Options):
+    """Tokens of another issuer, such as the identity provider of a company."""
+
+    jwks_url: str = Field(pattern=r"^https?://")
+    """Where it publishes the keys it signs with."""
+    issuer: str = Field(min_length=1)
+    """What the claim `iss` must be."""
+    audience: str = Field(min_length=1)
+    """What the claim `aud` must hold."""
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = Field(
+        ("RS256", "ES256"), min_length=1
+    )
+    """The signatures that are accepted."""
+
+
+class AccessConfig(Options):
+    """Who may use the gateway. Beyond this machine (`server.host`) a key is always asked for."""
+
+    required: bool = False
+    """Ask for a key on the loopback address, too."""
+    insecure: bool = False
+    """Let everybody in who reaches the address, although others than this machine can."""
+    keys: Path = Path("data/keys.json")
+    """The API keys that `sttgate keys` makes; hashes only."""
+    secret: Path = Path("data/access.secret")
+    """What tokens are signed with; made if it is not there. Instances may share it."""
+    origins: tuple[str, ...] = ()
+    """Web pages from elsewhere that may use the gateway, such as `https://app.example.com`."""
+    jwt: JwtConfig | None = None
+    """Take the tokens of another issuer, too."""
+
+
+class LimitsConfig(Options):
+    """What one caller can take of the gateway; an empty value is no limit."""
+
+    sessions_per_key: int | None = Field(None, ge=1)
+    """Sessions at a time of one API key; a key may have a limit of its own."""
+    sessions_per_address: int | None = Field(None, ge=1)
+    """Sessions at a time from one address (of IPv6, one /64 network)."""
+    connects_per_minute: int | None = Field(None, ge=1)
+    """New WebSockets from one address."""
+    idle_s: float | None = Field(600.0, gt=0)
+    """Seconds without audio after which a session ends."""
+    max_session_s: float | None = Field(14_400.0, gt=0)
+    """Seconds after which a session ends."""
+    max_speed: float | None = Field(None, ge=1)
+    """How many times faster than real time audio is taken, after the first 30 s of it."""
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks whose `X-Forwarded-For` tells the address of a client, such as 10.0.0.0/8."""
+
+
+class RetentionConfig(Options):
+    """How long conversations are kept; an empty value keeps them for good."""
+
+    recordings_days: float | None = Field(None, gt=0)
+    """Days after which the audio of a session is deleted."""
+    transcripts_days: float | None = Field(None, gt=0)
+    """Days after which everything of a session is deleted."""
+
+
 class PluginsConfig(Options):
     """Which plugins are loaded besides, or not although, they are installed."""
 
@@ -101,6 +161,9 @@ class Config:
     transcripts: StoreConfig
     recordings: StoreConfig
     spool: SpoolConfig
+    access: AccessConfig
+    limits: LimitsConfig
+    retention: RetentionConfig
     plugins: Plugins = field(repr=False)
     warnings: tuple[Problem, ...] = ()
 
@@ -122,6 +185,9 @@ class Config:
                 **plain(self.recordings.options, redact),
             },
             "spool": plain(self.spool, redact),
+            "access": plain(self.access, redact),
+            "limits": plain(self.limits, redact),
+            "retention": plain(self.retention, redact),
             "plugins": {
                 "dirs": [str(folder) for folder in self.plugins.dirs],
                 "disabled": [plugin.name for plugin in self.plugins.disabled],

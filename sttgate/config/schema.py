@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
-from sttgate.config.model import SHIPPED, PluginsConfig, ServerConfig, SpoolConfig
+from sttgate.config.model import (
+    SHIPPED,
+    AccessConfig,
+    LimitsConfig,
+    PluginsConfig,
+    RetentionConfig,
+    ServerConfig,
+    SpoolConfig,
+)
 from sttgate.config.options import variable_of
 from sttgate.plugins import Offer, Plugins
 from sttgate.provider import ProviderSpec
@@ -84,6 +92,9 @@ def json_schema(plugins: Plugins) -> Schema:
             "transcripts": _with_default(transcripts, SHIPPED["transcripts"]["use"]),
             "recordings": _with_default(recordings, SHIPPED["recordings"]["use"]),
             "spool": _section(SpoolConfig),
+            "access": _section(AccessConfig),
+            "limits": _section(LimitsConfig),
+            "retention": _section(RetentionConfig),
             "plugins": _section(PluginsConfig),
         },
         "$defs": definitions,

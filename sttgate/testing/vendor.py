@@ -71,11 +71,13 @@ class Call:
 class FakeVendorServer(ABC):
     """The server: ``async with MyVendor() as server`` serves ``server.url`` on loopback.
 
-    Write ``hear`` and, where the vendor has them, the other methods. Give ``path`` and the bytes of
-    a second of audio. ``calls`` has every accepted connection, ``refused`` counts the others.
+    Write ``hear`` and, where the vendor has them, the other methods. Give ``path``, the bytes of a
+    second of audio and, for a server to be tried by hand, a ``port`` (0: any free one). ``calls``
+    has every accepted connection, ``refused`` counts the others.
     """
 
     path = "/"
+    port = 0
     bytes_per_second = 32_000
 
     def __init__(self, faults: VendorFaults | None = None) -> None:
@@ -122,8 +124,8 @@ class FakeVendorServer(ABC):
         app.router.add_post(self.path, self._post)
         self._runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port: int = self._runner.addresses[0][1]
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self.port}{self.path}"
         self.ws_url = f"ws://127.0.0.1:{self.port}{self.path}"
         return self

@@ -24,7 +24,15 @@ import sttgate
 from sttgate import testing
 from sttgate.cli import root
 from sttgate.config import load_config
-from sttgate.config.model import PluginsConfig, ServerConfig, SpoolConfig
+from sttgate.config.model import (
+    AccessConfig,
+    JwtConfig,
+    LimitsConfig,
+    PluginsConfig,
+    RetentionConfig,
+    ServerConfig,
+    SpoolConfig,
+)
 from sttgate.config.options import variable_of
 from sttgate.config.schema import describe
 from sttgate.errors import NotConfigured, ProviderError
@@ -40,6 +48,10 @@ HOW = "python -m tests.docs.render"
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "server": ServerConfig,
     "spool": SpoolConfig,
+    "access": AccessConfig,
+    "access.jwt": JwtConfig,
+    "limits": LimitsConfig,
+    "retention": RetentionConfig,
     "plugins": PluginsConfig,
 }
 

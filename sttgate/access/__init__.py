@@ -1,0 +1,1 @@
+"""Who may do what: API keys, short-lived tokens and tokens of other issuers."""

@@ -1,0 +1,143 @@
+"""The door: from a request to a principal, or to a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from sttgate.access.addresses import Allowance, client_address
+from sttgate.access.credentials import Credential, presented
+from sttgate.access.issuers import Issuer
+from sttgate.access.keys import PREFIX, KeyFile, KeyFileError
+from sttgate.access.principal import EVERYBODY, PRINCIPAL, Principal, Scope
+from sttgate.access.tokens import Tokens, load_secret
+from sttgate.config.model import AccessConfig, LimitsConfig
+
+log = structlog.get_logger(__name__)
+
+FAILURES_PER_MINUTE = 20  # of one address; nobody guesses 256 bits, but why let them try
+_WATCH_INTERVAL = 1.0  # seconds until a revoked key is no good any more
+_SCOPE = "__sttgate_scope__"
+
+
+def needs(scope: Scope) -> Callable[[Handler], Handler]:
+    """Mark a handler as one for principals with ``scope``; one without a mark is for everybody."""
+
+    def mark(handler: Handler) -> Handler:
+        setattr(handler, _SCOPE, scope)
+        return handler
+
+    return mark
+
+
+class Gate:
+    """Checks who makes a request. With ``enforced`` False everybody is let in.
+
+    ``on_change`` is called when the keys have changed, so that who was let in can be looked at again.
+    """
+
+    def __init__(self, access: AccessConfig, limits: LimitsConfig, *, enforced: bool) -> None:
+        self.enforced = enforced
+        self.keys = KeyFile(access.keys)
+        self._access = access
+        self._proxies = limits.trusted_proxies
+        self._tokens: Tokens | None = None
+        self._issuer = Issuer(access.jwt) if access.jwt is not None else None
+        self._failures = Allowance(FAILURES_PER_MINUTE)
+        self._watching: asyncio.Task[None] | None = None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        """Read keys and secret; raise KeyFileError or SecretError."""
+        if self.enforced:
+            self.keys.refresh()
+            self._tokens = Tokens(load_secret(self._access.secret))
+            self._watching = asyncio.create_task(self._watch(), name="keys")
+
+    async def close(self) -> None:
+        """Stop to watch the keys."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """What mints tokens; None when nobody needs one."""
+        return self._tokens
+
+    async def admit(self, request: web.BaseRequest, *, use_token: bool = False) -> Principal:
+        """Return who makes the request; raise HTTPUnauthorized, or HTTPTooManyRequests after many."""
+        if not self.enforced:
+            return EVERYBODY
+        address = client_address(request, self._proxies)
+        if wait := self._failures.wait(address):
+            raise web.HTTPTooManyRequests(
+                text="Too many wrong keys came from this address. Try again later.\n",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+        credential = presented(request)
+        principal = await self._principal(credential, use_token) if credential else None
+        if principal is None:
+            if credential is not None:
+                self._failures.take(address)
+                log.warning("key_refused", path=request.path)
+            raise web.HTTPUnauthorized(
+                text="This needs a valid API key: send it as 'Authorization: Bearer KEY'.\n",
+                headers={"WWW-Authenticate": 'Bearer realm="sttgate"'},
+            )
+        return principal
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether the key a principal came with has not been revoked meanwhile."""
+        if not self.enforced or principal.key_id is None:
+            return True
+        key = self.keys.get(principal.key_id)
+        return key is not None and key.revoked_at is None
+
+    async def _principal(self, credential: Credential, use_token: bool) -> Principal | None:
+        secret, in_url = credential
+        if secret.startswith(PREFIX):
+            key = None if in_url else self.keys.find(secret)
+            return key.principal if key is not None else None
+        assert self._tokens is not None
+        principal = self._tokens.check(secret, use=use_token)
+        if principal is not None:
+            return principal if self.holds(principal) else None
+        if self._issuer is not None and not in_url:
+            return await self._issuer.check(secret)
+        return None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            try:
+                changed = self.keys.refresh()
+            except KeyFileError as error:
+                log.error("keys_not_read", error=str(error))  # the ones known go on
+                continue
+            if changed:
+                log.info("keys_changed")
+                self.on_change()
+
+
+def control_access(gate: Gate) -> Middleware:
+    """Return a middleware that lets through who has the scope its handler needs."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        scope: Scope | None = getattr(request.match_info.handler, _SCOPE, None)
+        if scope is None:
+            return await handler(request)
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        principal = await gate.admit(request, use_token=upgrade)
+        if not principal.may(scope):
+            raise web.HTTPForbidden(text=f"This needs a key with the scope '{scope}'.\n")
+        request[PRINCIPAL] = principal
+        return await handler(request)
+
+    return middleware
