@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 
 import structlog
 
+from sttgate.access.principal import Principal
+from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
+from sttgate.config.model import LimitsConfig
 from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
@@ -25,6 +28,7 @@ from sttgate.stores import RecordingStore, TranscriptStore
 log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 25.0  # seconds
+DEADLINE_INTERVAL = 1.0  # seconds
 RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
@@ -57,6 +61,7 @@ class Gateway:
         spool: Spool,
         min_free_bytes: int = 0,
         max_sessions: int = sys.maxsize,
+        limits: LimitsConfig | None = None,
     ) -> None:
         self.providers = providers
         self.chain = tuple(providers[name] for name in chain)
@@ -69,9 +74,9 @@ class Gateway:
         self.spool = spool
         self.tally = Tally()
         self._min_free_bytes = min_free_bytes
-        self._max_sessions = max_sessions
+        self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._recovery: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     @classmethod
     def from_config(cls, config: Config) -> Gateway:
@@ -99,6 +104,7 @@ class Gateway:
             Spool(config.spool.path, config.spool.sync_interval_s),
             config.spool.min_free_mb * 1024**2,
             config.server.max_sessions,
+            config.limits,
         )
 
     async def open(self) -> None:
@@ -126,13 +132,17 @@ class Gateway:
             raise
         for provider in self.chain:
             provider.open_in_background()
-        self._recovery = asyncio.create_task(self._recover(), name="recovery")
+        self._chores = [
+            asyncio.create_task(self._recover(), name="recovery"),
+            asyncio.create_task(self._end_overdue(), name="deadlines"),
+        ]
 
     async def close(self) -> None:
         """Stop every session, wait until it is stored, and let go of everything."""
-        if self._recovery is not None:
-            self._recovery.cancel()
-            await asyncio.wait({self._recovery})
+        for chore in self._chores:
+            chore.cancel()
+        if self._chores:
+            await asyncio.wait(self._chores)
         await self.drain("shutdown")
         for provider in self.providers.values():
             await provider.close()
@@ -140,19 +150,27 @@ class Gateway:
         await self.recordings.close()
         await self.transcripts.close()
 
-    async def open_session(self, params: SessionParams) -> Session:
+    async def open_session(self, params: SessionParams, caller: Caller = MYSELF) -> Session:
         """Open a session; RequestError when it cannot be had."""
         try:
-            return await self._open_session(params)
+            return await self._open_session(params, caller)
         except RequestError as error:
             self.tally.rejected[error.code] += 1
             raise
 
-    async def _open_session(self, params: SessionParams) -> Session:
+    async def _open_session(self, params: SessionParams, caller: Caller) -> Session:
         self._refuse_while_draining()
-        if len(self.sessions) >= self._max_sessions:
-            raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
+        self.admission.check(caller)
         chain = self._chain_for(params)
+        self.admission.enter(params.id, caller)
+        try:
+            folder = await self._folder_for(params)
+        except BaseException:
+            self.admission.leave(params.id)
+            raise
+        return self._run_session(params, chain, folder)
+
+    async def _folder_for(self, params: SessionParams) -> SpoolFolder:
         try:
             # Refuse new sessions while there is still room for the running ones.
             if await self.spool.free_bytes() < self._min_free_bytes:
@@ -170,7 +188,7 @@ class Gateway:
             await self.spool.remove(folder)
             await self.spool.run(folder.close)
             raise
-        return self._run_session(params, chain, folder)
+        return folder
 
     def _refuse_while_draining(self) -> None:
         if self.draining:
@@ -198,6 +216,13 @@ class Gateway:
             return session
         return None
 
+    def cut_off(self, holds: Callable[[Principal], bool]) -> None:
+        """End the sessions of principals that no longer hold."""
+        for session_id, caller in self.admission.callers().items():
+            if not holds(caller.principal) and (session := self.sessions.get(session_id)):
+                session.stop("client")
+                session.release()
+
     async def drain(self, reason: StopReason, timeout: float = DRAIN_TIMEOUT) -> None:
         """Refuse new sessions, stop the running ones, return when all are stored.
 
@@ -216,6 +241,16 @@ class Gateway:
         if late:
             log.warning("drain_cut_short", sessions=len(late))
             await asyncio.wait(late)
+
+    async def _end_overdue(self) -> None:
+        """End the sessions that nobody speaks in any more, and those that would never end."""
+        deadlines = Deadlines()
+        while True:
+            await asyncio.sleep(DEADLINE_INTERVAL)
+            for session, reason in deadlines.overdue(
+                list(self.sessions.values()), self.admission.limits
+            ):
+                session.end_overdue(reason)
 
     async def _recover(self) -> None:
         """Bring what a crash left in the spool to its end, one session after the other.
@@ -272,6 +307,7 @@ class Gateway:
 
     def _forget(self, session_id: str, task: asyncio.Task[None]) -> None:
         self.sessions.pop(session_id, None)
+        self.admission.leave(session_id)
         self._running.pop(session_id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_crashed", session=session_id, exc_info=error)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
+from collections import defaultdict
 
 import msgspec
 
-from sttgate import ErrorCode, RequestError, SessionQuery, StoredSession
-from sttgate_sqlite.readers import Query
-from sttgate_sqlite.rows import SESSION_COLUMNS, to_json
-from sttgate_sqlite.search import expression
+from sttgate import ErrorCode, Hit, RequestError, SessionPage, SessionQuery
+from sttgate_sqlite.readers import Query, Snapshot
+from sttgate_sqlite.rows import SESSION_COLUMNS, clean, session_from, to_json
+from sttgate_sqlite.search import expression, hit_from, hits_query
 
 _CONDITIONS = {
     "since": "s.created_at >= :since",
@@ -33,8 +35,23 @@ _HAS_METADATA = """NOT EXISTS (
 )"""
 
 
-def list_query(query: SessionQuery) -> Query:
-    """Return the query for a page and one session more; raise RequestError for a bad cursor."""
+async def read_page(snapshot: Snapshot, query: SessionQuery) -> SessionPage:
+    """Read a page, with hits if ``query`` has a text; raise RequestError for a bad cursor."""
+    limit = max(1, query.limit)
+    [rows] = await snapshot.fetch(_page_query(query, limit + 1))
+    page, more = rows[:limit], len(rows) > limit
+    hits: dict[int, list[Hit]] = defaultdict(list)
+    if query.text is not None and page:
+        [found] = await snapshot.fetch(hits_query(query.text, [row["seq"] for row in page]))
+        for row in found:
+            hits[row["seq"]].append(hit_from(row))
+    return SessionPage(
+        sessions=tuple(session_from(row, tuple(hits[row["seq"]])) for row in page),
+        cursor=_cursor_after(page[-1]) if more else None,
+    )
+
+
+def _page_query(query: SessionQuery, limit: int) -> Query:
     parameters = {name: getattr(query, name) for name in _CONDITIONS}
     conditions = [
         condition for name, condition in _CONDITIONS.items() if parameters[name] is not None
@@ -53,13 +70,11 @@ def list_query(query: SessionQuery) -> Query:
         f"SELECT {SESSION_COLUMNS} FROM sessions AS s {where}"
         " ORDER BY s.created_at DESC, s.id DESC LIMIT :limit"
     )
-    return sql, parameters | {"limit": max(1, query.limit) + 1}
+    return sql, clean(parameters | {"limit": limit})
 
 
-def cursor_after(session: StoredSession) -> str:
-    """Return the cursor of the page that follows ``session``."""
-    position = (session.start.created_at, session.start.id)
-    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
+def _cursor_after(row: sqlite3.Row) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((row["created_at"], row["id"]))).decode()
 
 
 def _position(cursor: str) -> tuple[float, str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import aiosqlite
 
 from sttgate_sqlite.failure import explain, not_open
 
+T = TypeVar("T")
 Query = tuple[str, Mapping[str, object]]
 
 
@@ -37,30 +39,45 @@ class Readers:
             self._slots.release()
 
     async def fetch(self, *queries: Query) -> list[list[sqlite3.Row]]:
-        """Return the rows of each query; raise StoreError.
+        """Return the rows of each query; raise StoreError."""
+        return await self.read(lambda snapshot: snapshot.fetch(*queries))
 
-        A query that has begun runs to its end, even when its caller is cancelled.
+    async def read(self, work: Callable[[Snapshot], Awaitable[T]]) -> T:
+        """Return what ``work`` makes of a snapshot; raise StoreError.
+
+        Work that has begun runs to its end, even when its caller is cancelled.
         """
         if self._open:
             await self._slots.acquire()
             if self._open:
-                reading = asyncio.create_task(self._read(self._idle.pop(), queries))
+                reading = asyncio.create_task(self._read(self._idle.pop(), work))
                 reading.add_done_callback(lambda _: self._slots.release())
                 return await asyncio.shield(reading)
             self._slots.release()
         raise not_open(self._path)
 
     async def _read(
-        self, connection: aiosqlite.Connection, queries: Sequence[Query]
-    ) -> list[list[sqlite3.Row]]:
+        self, connection: aiosqlite.Connection, work: Callable[[Snapshot], Awaitable[T]]
+    ) -> T:
         try:
             await connection.execute_fetchall("BEGIN")
-            rows = [list(await connection.execute_fetchall(*query)) for query in queries]
+            result = await work(Snapshot(connection))
             await connection.execute_fetchall("COMMIT")
-            return rows
+            return result
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
         finally:
             if connection.in_transaction:
                 await connection.rollback()
             self._idle.append(connection)
+
+
+class Snapshot:
+    """One state of the database, for as long as a call of ``Readers.read`` takes."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, *queries: Query) -> list[list[sqlite3.Row]]:
+        """Return the rows of each query; raise sqlite3.Error."""
+        return [list(await self._connection.execute_fetchall(*query)) for query in queries]

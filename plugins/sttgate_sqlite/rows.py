@@ -43,7 +43,7 @@ SESSION_COLUMNS = f"""
 
 def start_parameters(start: SessionStart) -> dict[str, object]:
     """Return the columns of a new session."""
-    return _clean(_columns(start) | {"metadata": to_json(start.metadata)})
+    return clean(_columns(start) | {"metadata": to_json(start.metadata)})
 
 
 def end_parameters(session_id: str, end: SessionEnd) -> dict[str, object]:
@@ -54,7 +54,7 @@ def end_parameters(session_id: str, end: SessionEnd) -> dict[str, object]:
         "gaps": to_json(end.gaps),
         "usage": to_json(end.usage),
     }
-    return _clean(_columns(end) | encoded | {"id": session_id})
+    return clean(_columns(end) | encoded | {"id": session_id})
 
 
 def change_parameters(session_id: str, change: SessionChange) -> dict[str, object]:
@@ -63,13 +63,13 @@ def change_parameters(session_id: str, change: SessionChange) -> dict[str, objec
         "speakers": None if change.speakers is None else to_json(change.speakers),
         "metadata": None if change.metadata is None else to_json(change.metadata),
     }
-    return _clean(_columns(change) | encoded | {"id": session_id})
+    return clean(_columns(change) | encoded | {"id": session_id})
 
 
 def utterance_parameters(session_id: str, utterance: Utterance) -> dict[str, object]:
     """Return the columns of an utterance."""
     counted = {"session_id": session_id, "word_count": len(utterance.text.split())}
-    return _clean(_columns(utterance) | counted | {"words": to_json(utterance.words)})
+    return clean(_columns(utterance) | counted | {"words": to_json(utterance.words)})
 
 
 def session_from(row: sqlite3.Row, hits: Sequence[Hit] = ()) -> StoredSession:
@@ -137,7 +137,7 @@ def _columns(value: SessionStart | SessionEnd | SessionChange | Utterance) -> di
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
-def _clean(columns: dict[str, object]) -> dict[str, object]:
+def clean(columns: dict[str, object]) -> dict[str, object]:
     """Put "?" for halves of surrogate pairs, which some clients cut texts into; SQLite has none."""
     return {
         name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
@@ -149,7 +149,7 @@ def to_json(value: object) -> str:
     """Return ``value`` as JSON, the same text for the same value."""
     try:
         return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:  # left to _clean
+    except UnicodeEncodeError:  # left to clean
         return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
 
 import msgspec
 
+from sttgate import Hit
 from sttgate_sqlite.readers import Query
 
 HITS = 3
@@ -57,3 +59,8 @@ def hits_query(text: str, seqs: Sequence[int]) -> Query:
         "seqs": msgspec.json.encode(seqs).decode(),
         "hits": HITS,
     }
+
+
+def hit_from(row: sqlite3.Row) -> Hit:
+    """Return the hit of a row of ``hits_query``."""
+    return Hit(utterance=row["number"], start=row["start_s"], snippet=row["snippet"])

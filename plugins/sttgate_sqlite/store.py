@@ -10,23 +10,26 @@ from pathlib import Path
 
 from sttgate import (
     Conversation,
-    SearchHit,
+    DayUsage,
+    SessionChange,
     SessionEnd,
     SessionPage,
     SessionQuery,
     SessionStart,
+    StoredSession,
     StoreError,
     TranscriptStore,
     Utterance,
 )
 from sttgate_sqlite.connection import connect
 from sttgate_sqlite.failure import explain
-from sttgate_sqlite.listing import cursor_after, list_query
+from sttgate_sqlite.listing import read_page
 from sttgate_sqlite.options import SqliteOptions
 from sttgate_sqlite.purge import Purge
 from sttgate_sqlite.readers import Readers
 from sttgate_sqlite.rows import (
     SESSION_COLUMNS,
+    change_parameters,
     end_parameters,
     session_from,
     start_parameters,
@@ -34,29 +37,29 @@ from sttgate_sqlite.rows import (
     utterance_parameters,
 )
 from sttgate_sqlite.schema import APPLICATION_ID, migrate
-from sttgate_sqlite.search import search_query
+from sttgate_sqlite.usage import days_from, usage_queries
 from sttgate_sqlite.writer import Writer
 
 _READERS = 2
 
 _BEGIN = """
     INSERT INTO sessions (id, created_at, protocol, sample_rate, channels, provider, model,
-        language, title, client_ref, metadata)
+        language, title, client_ref, owner, metadata)
     VALUES (:id, :created_at, :protocol, :sample_rate, :channels, :provider, :model,
-        :language, :title, :client_ref, :metadata)
+        :language, :title, :client_ref, :owner, :metadata)
     ON CONFLICT (id) DO NOTHING
 """
 _ADD_UTTERANCE = """
-    INSERT INTO utterances (session_id, number, channel, start_s, end_s, text, speaker, language,
-        confidence, provider, words, word_count, complete)
-    SELECT id, :number, :channel, :start, :end, :text, :speaker, :language,
-        :confidence, :provider, :words, :word_count, :complete
+    INSERT INTO utterances (id, number, channel, start_s, end_s, text, speaker, language,
+        confidence, provider, complete, word_count, words)
+    SELECT seq << 24 | :number, :number, :channel, :start, :end, :text, :speaker, :language,
+        :confidence, :provider, :complete, :word_count, :words
     FROM sessions WHERE id = :session_id
-    ON CONFLICT (session_id, number) DO UPDATE SET channel = excluded.channel,
+    ON CONFLICT (id) DO UPDATE SET channel = excluded.channel,
         start_s = excluded.start_s, end_s = excluded.end_s, text = excluded.text,
         speaker = excluded.speaker, language = excluded.language,
-        confidence = excluded.confidence, provider = excluded.provider, words = excluded.words,
-        word_count = excluded.word_count, complete = excluded.complete
+        confidence = excluded.confidence, provider = excluded.provider,
+        complete = excluded.complete, word_count = excluded.word_count, words = excluded.words
     RETURNING id
 """
 _END = """
@@ -68,8 +71,24 @@ _END = """
     WHERE id = :id
     RETURNING id
 """
-_GET_SESSION = f"SELECT {SESSION_COLUMNS} FROM sessions AS s WHERE id = :id"
-_GET_UTTERANCES = "SELECT * FROM utterances WHERE session_id = :id ORDER BY start_s, number"
+_UPDATE = """
+    UPDATE sessions SET title = CASE WHEN :title IS NULL THEN title ELSE nullif(:title, '') END,
+        speakers = coalesce(json_patch(speakers, :speakers), speakers),
+        metadata = coalesce(json_patch(metadata, :metadata), metadata),
+        recording = iif(ended_at IS NULL, NULL, coalesce(:recording, recording))
+    WHERE id = :id
+    RETURNING id
+"""
+_FIND = f"SELECT {SESSION_COLUMNS} FROM sessions AS s WHERE id = :id"
+_GET_UTTERANCES = """
+    SELECT u.* FROM sessions AS s CROSS JOIN utterances AS u
+    WHERE s.id = :id AND u.id BETWEEN s.seq << 24 AND s.seq << 24 | 0xFFFFFF
+    ORDER BY start_s, number
+"""
+_DELETE_UTTERANCES = """
+    DELETE FROM utterances WHERE id BETWEEN (SELECT seq << 24 FROM sessions WHERE id = :id)
+        AND (SELECT seq << 24 | 0xFFFFFF FROM sessions WHERE id = :id)
+"""
 _DELETE = "DELETE FROM sessions WHERE id = :id RETURNING id"
 _CHECK = f"PRAGMA application_id = {APPLICATION_ID}"  # writes a page, and changes nothing
 
@@ -152,9 +171,7 @@ class SqliteStore(TranscriptStore):
     async def get(self, session_id: str) -> Conversation | None:
         """Return a session and its utterances as they were at one moment."""
         key = {"id": session_id}
-        sessions, utterances = await self._readers.fetch(
-            (_GET_SESSION, key), (_GET_UTTERANCES, key)
-        )
+        sessions, utterances = await self._readers.fetch((_FIND, key), (_GET_UTTERANCES, key))
         if not sessions:
             return None
         return Conversation(
@@ -162,36 +179,35 @@ class SqliteStore(TranscriptStore):
             utterances=tuple(utterance_from(row) for row in utterances),
         )
 
+    async def find(self, session_id: str) -> StoredSession | None:
+        """Return a session without reading its utterances."""
+        [rows] = await self._readers.fetch((_FIND, {"id": session_id}))
+        return session_from(rows[0]) if rows else None
+
     async def list(self, query: SessionQuery) -> SessionPage:
         """Return a page; RequestError for a cursor that is not from such a page."""
-        [rows] = await self._readers.fetch(list_query(query))
-        sessions = [session_from(row) for row in rows]
-        page = sessions[: max(1, query.limit)]
-        more = len(sessions) > len(page)
-        return SessionPage(sessions=page, cursor=cursor_after(page[-1]) if more else None)
+        return await self._readers.read(lambda snapshot: read_page(snapshot, query))
 
-    async def search(self, text: str, limit: int = 50) -> Sequence[SearchHit]:
-        """Find utterances, the newest first; see ``search_query`` for what ``text`` may be."""
-        query = search_query(text, limit)
-        if query is None:
-            return []
-        [rows] = await self._readers.fetch(query)
-        return [
-            SearchHit(
-                session=session_from(row),
-                utterance=row["number"],
-                start=row["start_s"],
-                snippet=row["snippet"],
-            )
-            for row in rows
-        ]
+    async def update(self, session_id: str, change: SessionChange) -> bool:
+        """Change a session in one statement; ``recording`` counts once the session has ended."""
+        return bool(await self._writer.write(_UPDATE, change_parameters(session_id, change)))
 
     async def delete(self, session_id: str) -> bool:
-        """Delete a session with its utterances and what the index has of them."""
+        """Delete a session with its utterances and what the index has of them; its usage stays."""
         deleted = bool(await self._writer.write(_DELETE, {"id": session_id}))
         if deleted:
             self._purge.request()
         return deleted
+
+    async def delete_utterances(self, session_id: str) -> bool:
+        """Delete what was said and what the index has of it."""
+        await self._writer.write(_DELETE_UTTERANCES, {"id": session_id})
+        self._purge.request()
+        return await self.find(session_id) is not None
+
+    async def usage(self, since: float, until: float) -> Sequence[DayUsage]:
+        """Return what was used by day and owner, in this order."""
+        return days_from(*await self._readers.fetch(*usage_queries(since, until)))
 
     def _unknown(self, session_id: str) -> StoreError:
         return StoreError(

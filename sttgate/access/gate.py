@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -24,15 +25,22 @@ FAILURES_PER_MINUTE = 20  # of one address; nobody guesses 256 bits, but why let
 _WATCH_INTERVAL = 1.0  # seconds until a revoked key is no good any more
 _SCOPE = "__sttgate_scope__"
 
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
-def needs(scope: Scope) -> Callable[[Handler], Handler]:
-    """Mark a handler as one for principals with ``scope``; one without a mark is for everybody."""
 
-    def mark(handler: Handler) -> Handler:
+def needs(scope: Scope) -> Callable[[HandlerT], HandlerT]:
+    """Mark a handler as one for principals with ``scope``."""
+
+    def mark(handler: HandlerT) -> HandlerT:
         setattr(handler, _SCOPE, scope)
         return handler
 
     return mark
+
+
+def scope_of(request: web.Request) -> Scope | None:
+    """Return the scope that the handler of a request is marked with, None if it has no mark."""
+    return getattr(request.match_info.handler, _SCOPE, None)
 
 
 class Gate:
@@ -125,13 +133,14 @@ class Gate:
                 self.on_change()
 
 
-def control_access(gate: Gate) -> Middleware:
-    """Return a middleware that lets through who has the scope its handler needs."""
+def control_access(
+    gate: Gate, scope_of: Callable[[web.Request], Scope | None] = scope_of
+) -> Middleware:
+    """Return a middleware that lets through who has the scope a request needs, everybody for None."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        scope: Scope | None = getattr(request.match_info.handler, _SCOPE, None)
-        if scope is None:
+        if (scope := scope_of(request)) is None:
             return await handler(request)
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         principal = await gate.admit(request, use_token=upgrade)

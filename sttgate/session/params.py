@@ -22,7 +22,8 @@ class SessionParams:
     ``protocol`` names the wire, such as ``"native/1"``. ``provider`` is a name from the
     configuration, None for its chain. ``multichannel``: one recognition per channel instead of one
     of all channels mixed. ``store_*``: what may outlive the session. ``resumable``: the session
-    outlives its socket for a while. ``created_at``: seconds since the epoch.
+    outlives its socket for a while. ``created_at``: seconds since the epoch. ``owner``: the id of
+    the key it belongs to, None if nobody was asked for one.
     """
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -34,6 +35,7 @@ class SessionParams:
     stream: StreamParams = field(default_factory=StreamParams)
     title: str | None = None
     client_ref: str | None = None
+    owner: str | None = None
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     store_transcript: bool = True
     store_audio: bool = True

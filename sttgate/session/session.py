@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from msgspec import UNSET
 
-from sttgate.errors import ProviderError, ProviderProtocol
+from sttgate.errors import ErrorCode, ProviderError, ProviderProtocol
 from sttgate.session import entries
 from sttgate.session.audio_log import AudioLog
 from sttgate.session.chain import Chain, ConfiguredProvider
@@ -45,6 +45,11 @@ STORE_TIMEOUT = 5.0  # seconds `stopped` waits for a store that is out
 READ_TIMEOUT = 30.0  # seconds a client that is behind has to fetch what was said
 RESUME_WINDOW = 30.0  # seconds a resumable session outlives its socket
 CLIENT_MESSAGE = "The speech service is unavailable. Try again."
+
+_OVERDUE: Mapping[StopReason, tuple[str, str]] = {
+    "idle": (ErrorCode.IDLE_TIMEOUT, "Nothing was heard for too long, so the session has ended."),
+    "max_duration": (ErrorCode.MAX_DURATION, "The session was as long as it may be, and has ended."),
+}
 
 
 @dataclass(slots=True)
@@ -197,6 +202,15 @@ class Session:
             self._discard = discard
             self._stop.set()
             self.audio.end()
+
+    def end_overdue(self, reason: StopReason) -> None:
+        """End the audio because a limit says so, and tell the client which."""
+        if not self._stop.is_set():
+            code, message = _OVERDUE[reason]
+            self.events.append(
+                entries.Error(message=message, code=code, retryable=True, session_id=self.id)
+            )
+            self.stop(reason)
 
     def attach(self, on_taken_over: Callable[[], None]) -> None:
         """Claim the session for a connection; the one before, if still there, is told."""
@@ -365,6 +379,7 @@ class Session:
             language=params.stream.language,
             title=params.title,
             client_ref=params.client_ref,
+            owner=params.owner,
             metadata=dict(self._metadata),
         )
 

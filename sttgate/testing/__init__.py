@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sttgate.testing.recordings import RecordingStoreTests
     from sttgate.testing.transcripts import TranscriptStoreTests
     from sttgate.testing.vendor import Call, FakeVendorServer, HangUp, VendorFaults
+    from sttgate.testing.vowels import voice
 
 _HOMES = {
     "Call": "vendor",
@@ -25,6 +26,7 @@ _HOMES = {
     "RecordingStoreTests": "recordings",
     "TranscriptStoreTests": "transcripts",
     "VendorFaults": "vendor",
+    "voice": "vowels",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "collect",
     "silence",
     "tone",
+    "voice",
 ]
 
 

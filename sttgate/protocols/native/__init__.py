@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import socket as sockets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
+from sttgate.access.addresses import Allowance, client_address
+from sttgate.access.gate import needs
+from sttgate.access.principal import EVERYBODY, PRINCIPAL, Principal
+from sttgate.admission import Caller
 from sttgate.gateway import Gateway
 from sttgate.protocols.native.connection import NativeConnection
 
@@ -21,15 +26,21 @@ class NativeEndpoint:
     """The route, and the connections that are open."""
 
     def __init__(self, gateway: Gateway) -> None:
+        limits = gateway.admission.limits
         self._gateway = gateway
         self._connections: set[NativeConnection] = set()
+        per_minute = limits.connects_per_minute
+        self._connects = Allowance(per_minute) if per_minute is not None else None
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes to add to an application."""
         return [web.get(PATH, self.handle)]
 
+    @needs("transcribe")
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one client."""
+        address = client_address(request, self._gateway.admission.limits.trusted_proxies)
+        self._count_connect(address)
         version = request.query.get("protocol", "1")
         if version not in ("1", "2"):
             raise web.HTTPBadRequest(text=f"protocol must be 1 or 2, not {version[:20]!r}\n")
@@ -40,13 +51,15 @@ class NativeEndpoint:
             timeout=2.0,
             max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what reaches it
             compress=False,
-            protocols=(SUBPROTOCOL,),
+            # The scheme is what a client that sends its key as the next one gets back.
+            protocols=(SUBPROTOCOL, "bearer", "token"),
         )
         await response.prepare(request)
         _bound_unacknowledged(request)
         opted_in = version == "2" or response.ws_protocol == SUBPROTOCOL
+        caller = Caller(principal=request.get(PRINCIPAL, EVERYBODY), address=address)
         connection = NativeConnection(
-            response, request, self._gateway, 2 if opted_in else 1, MAX_MESSAGE_BYTES
+            response, request, self._gateway, caller, 2 if opted_in else 1, MAX_MESSAGE_BYTES
         )
         self._connections.add(connection)
         try:
@@ -54,6 +67,23 @@ class NativeEndpoint:
         finally:
             self._connections.discard(connection)
         return response
+
+    def _count_connect(self, address: str) -> None:
+        if self._connects is None:
+            return
+        if wait := self._connects.wait(address):
+            self._gateway.tally.rejected["too_many_connects"] += 1
+            raise web.HTTPTooManyRequests(
+                text="Too many connections came from this address. Try again later.\n",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+        self._connects.take(address)
+
+    def cut_off(self, holds: Callable[[Principal], bool]) -> None:
+        """Close the connections of principals whose key no longer holds."""
+        for connection in self._connections:
+            if not holds(connection.caller.principal):
+                connection.cut_off()
 
     def say_goodbye(self, deadline: float) -> None:
         """Ask the clients that know the event to finish within ``deadline`` seconds."""

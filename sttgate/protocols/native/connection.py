@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from sttgate.admission import Caller, Pace
 from sttgate.errors import ErrorCode, RequestError
 from sttgate.gateway import Gateway
 from sttgate.protocols.native import requests
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 _WRITE_TIMEOUT = 5.0  # seconds a client may leave what it is sent unread; then it is cut off
 _SHORT = 16 * 1024  # characters; they fit into an empty buffer of asyncio, whatever they are
 _CLOSE_TIMEOUT = 2.0
+_UNAUTHORIZED = 4401
 _UNKNOWN_SESSION = 4404
 _TAKEN_OVER = 4409
 _MAX_REPLIES = 64  # a client that floods us with questions and reads no answer loses answers
@@ -38,11 +40,13 @@ class NativeConnection:
         socket: web.WebSocketResponse,
         request: web.BaseRequest,
         gateway: Gateway,
+        caller: Caller,
         protocol: int,
         max_message_bytes: int,
     ) -> None:
         self._socket = socket
         self._transport = request.transport
+        self.caller = caller
         self._gateway = gateway
         self._protocol = protocol
         self._max_message_bytes = max_message_bytes
@@ -50,6 +54,9 @@ class NativeConnection:
         self._session: Session | None = None
         self._reader: EventReader | None = None
         self._words = False
+        self._pace: Pace | None = None
+        self._entered_at = 0.0  # seconds of audio the session had when this client came to it
+        self._told_pace = False
         self._replies: deque[str] = deque()
         self._wake = asyncio.Event()
         self._closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -90,6 +97,15 @@ class NativeConnection:
             self._session.stop(reason)
         self._wake.set()
 
+    def cut_off(self) -> None:
+        """Stop the session and close: the key is no good any more."""
+        self._reply_error(RequestError(ErrorCode.UNAUTHORIZED, "The key was revoked."), fatal=True)
+        self._close_with = _UNAUTHORIZED if self._protocol == 2 else WSCloseCode.POLICY_VIOLATION
+        if self._session is not None:
+            self._session.stop("client")
+            self._session.release()
+        self._wake.set()
+
     def hang_up(self) -> None:
         """Close now if the session was cut short."""
         if self._session is not None and self._session.cut_short and not self._closing.done():
@@ -105,15 +121,26 @@ class NativeConnection:
                 server="sttgate",
                 max_message_bytes=self._max_message_bytes,
                 providers=list(self._gateway.providers),
-                auth=False,
+                auth=self.caller.principal.id is not None,
             )
         async for message in self._socket:
             if message.type is WSMsgType.BINARY:
                 if self._session is not None and message.data:
                     self._session.append(message.data)
                     await self._session.audio.room()
+                    await self._keep_pace(self._session)
             elif message.type is WSMsgType.TEXT:
                 await self._take(message.data)
+
+    async def _keep_pace(self, session: Session) -> None:
+        """Read no further for a while when audio comes faster than it may; the client then waits."""
+        if self._pace is None:
+            return
+        if wait := self._pace.wait(session.audio.seconds - self._entered_at):
+            if not self._told_pace:
+                self._told_pace = True
+                session.warn(ErrorCode.AUDIO_TOO_FAST, "Audio comes too fast and has to wait.")
+            await asyncio.sleep(wait)
 
     async def _take(self, text: str) -> None:
         message = requests.parse_event(text)
@@ -142,8 +169,9 @@ class NativeConnection:
             if self._protocol == 2 and start.resume is not None:
                 self._resume(start, start.resume)
                 return
-            params = start.session_params(self._next_id, self._protocol)
-            session = await self._gateway.open_session(params)
+            owner = self.caller.principal.id
+            params = start.session_params(self._next_id, self._protocol, owner)
+            session = await self._gateway.open_session(params, self.caller)
         except RequestError as error:
             self._reply_error(error)
             return
@@ -158,6 +186,8 @@ class NativeConnection:
     def _resume(self, start: requests.Start, resume: requests.Resume) -> None:
         """Take over a session whose socket was lost, and have its events since then sent again."""
         session = self._gateway.find_resumable(resume.session_id, resume.token)
+        if session is not None and not self.caller.principal.sees(session.params.owner):
+            session = None
         if session is None or resume.last_seq > session.events.last_seq:
             message = "There is no such session to resume. Start a new one."
             self._reply_error(RequestError(ErrorCode.SESSION_NOT_FOUND, message), fatal=True)
@@ -175,6 +205,9 @@ class NativeConnection:
         session.attach(self._taken_over)
         self._session = session
         self._words = start.words
+        max_speed = self._gateway.admission.limits.max_speed
+        self._pace = Pace(max_speed) if max_speed is not None else None
+        self._entered_at, self._told_pace = session.audio.seconds, False
         self._reader = session.events.reader(after, self._wake.set)
         if self._protocol == 2 and start.acks:
             self._acknowledge(session, 1.0 if start.acks is True else start.acks, -1)

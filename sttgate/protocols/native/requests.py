@@ -78,7 +78,9 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     resumable: bool = False
     resume: Resume | None = None
 
-    def session_params(self, session_id: str, protocol: int) -> SessionParams:
+    def session_params(
+        self, session_id: str, protocol: int, owner: str | None = None
+    ) -> SessionParams:
         """Return what the session core needs; RequestError for what this build cannot do."""
         if self.encoding not in _KNOWN_ENCODINGS:
             raise RequestError(ErrorCode.BAD_REQUEST, _invalid("encoding", "it is not known"))
@@ -105,6 +107,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
             ),
             title=self.title,
             client_ref=self.client_ref,
+            owner=owner,
             metadata=self.metadata,
             store_transcript=store.transcript,
             store_audio=store.audio,

@@ -1,0 +1,112 @@
+"""How many sessions a caller may have, and when a session has lasted long enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sttgate.access.principal import EVERYBODY, Principal
+from sttgate.config.model import LimitsConfig
+from sttgate.errors import ErrorCode, RequestError
+from sttgate.session.entries import StopReason
+from sttgate.session.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who opens a session, and from which address (None: this process itself)."""
+
+    principal: Principal = EVERYBODY
+    address: str | None = None
+
+
+MYSELF = Caller()
+"""This process, which has no limits but those of all."""
+
+
+class Admission:
+    """Counts the live sessions of each caller against ``limits``; ``max_sessions`` is for all."""
+
+    def __init__(self, limits: LimitsConfig, max_sessions: int) -> None:
+        self.limits = limits
+        self.max_sessions = max_sessions
+        self._callers: dict[str, Caller] = {}
+
+    def check(self, caller: Caller) -> None:
+        """Raise RequestError when ``caller`` cannot have one more session."""
+        if len(self._callers) >= self.max_sessions:
+            raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
+        principal = caller.principal
+        most = principal.max_sessions or self.limits.sessions_per_key
+        if most is not None and principal.id is not None:
+            mine = sum(other.principal.id == principal.id for other in self._callers.values())
+            if mine >= most:
+                raise RequestError(
+                    ErrorCode.CAPACITY, f"This key has {mine} sessions, as many as it may have."
+                )
+        most = self.limits.sessions_per_address
+        if most is not None and caller.address is not None:
+            near = sum(other.address == caller.address for other in self._callers.values())
+            if near >= most:
+                raise RequestError(
+                    ErrorCode.CAPACITY, f"There are {near} sessions from here, as many as may be."
+                )
+
+    def enter(self, session_id: str, caller: Caller) -> None:
+        """Count a session from here on."""
+        self._callers[session_id] = caller
+
+    def leave(self, session_id: str) -> None:
+        """Count it no more."""
+        self._callers.pop(session_id, None)
+
+    def callers(self) -> Mapping[str, Caller]:
+        """Return who has which session, by its id."""
+        return self._callers
+
+
+class Deadlines:
+    """Tells which sessions are over by ``limits``; ask it about once a second."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Sight] = {}
+
+    def overdue(
+        self, sessions: Iterable[Session], limits: LimitsConfig
+    ) -> Iterator[tuple[Session, StopReason]]:
+        """Yield each session that got no audio for too long, or is too long, and which it is."""
+        now = time.monotonic()
+        seen = {}
+        for session in sessions:
+            sight = self._seen.get(session.id) or _Sight(now, now, session.received_bytes)
+            if session.received_bytes != sight.received_bytes:
+                sight.received_bytes, sight.moved_at = session.received_bytes, now
+            seen[session.id] = sight
+            if limits.max_session_s is not None and now - sight.first_at > limits.max_session_s:
+                yield session, "max_duration"
+            elif limits.idle_s is not None and now - sight.moved_at > limits.idle_s:
+                yield session, "idle"
+        self._seen = seen
+
+
+@dataclass(slots=True)
+class _Sight:
+    first_at: float
+    moved_at: float
+    received_bytes: int
+
+
+class Pace:
+    """Keeps one who sends faster than ``max_speed`` times real time waiting; nothing is dropped."""
+
+    CREDIT = 30.0  # seconds of audio that may come at any speed: what a client kept while it was away
+
+    def __init__(self, max_speed: float) -> None:
+        self._max_speed = max_speed
+        self._began_at = time.monotonic()
+
+    def wait(self, seconds: float) -> float:
+        """Return how long to wait before more is read, after ``seconds`` of audio in all."""
+        due = (seconds - self.CREDIT) / self._max_speed
+        return max(0.0, due - (time.monotonic() - self._began_at))
