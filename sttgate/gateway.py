@@ -14,8 +14,10 @@ import structlog
 from sttgate.access.principal import Principal
 from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
-from sttgate.config.model import LimitsConfig
+from sttgate.config.model import LimitsConfig, RetentionConfig
+from sttgate.conversations import in_spool
 from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
+from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
 from sttgate.session.params import SessionParams, dump_params
@@ -62,6 +64,7 @@ class Gateway:
         min_free_bytes: int = 0,
         max_sessions: int = sys.maxsize,
         limits: LimitsConfig | None = None,
+        retention: RetentionConfig | None = None,
     ) -> None:
         self.providers = providers
         self.chain = tuple(providers[name] for name in chain)
@@ -75,6 +78,9 @@ class Gateway:
         self.tally = Tally()
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
+        self._retention = Retention(
+            retention or RetentionConfig.model_validate({}), transcripts, recordings, self.holds
+        )
         self._running: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
 
@@ -105,6 +111,7 @@ class Gateway:
             config.spool.min_free_mb * 1024**2,
             config.server.max_sessions,
             config.limits,
+            config.retention,
         )
 
     async def open(self) -> None:
@@ -135,6 +142,7 @@ class Gateway:
         self._chores = [
             asyncio.create_task(self._recover(), name="recovery"),
             asyncio.create_task(self._end_overdue(), name="deadlines"),
+            asyncio.create_task(self._retention.run(), name="retention"),
         ]
 
     async def close(self) -> None:
@@ -205,6 +213,10 @@ class Gateway:
         self._running[session.id] = task
         task.add_done_callback(lambda task: self._forget(session.id, task))
         return session
+
+    def holds(self, session_id: str) -> bool:
+        """Whether a session runs, here or in another process, or is still to be recovered."""
+        return session_id in self.sessions or in_spool(self.spool.path, session_id)
 
     def find_resumable(self, session_id: str, token: str) -> Session | None:
         """Return the live session with this id if the token is its own."""
