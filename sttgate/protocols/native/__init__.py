@@ -13,6 +13,7 @@ from sttgate.access.gate import PRINCIPAL, needs
 from sttgate.access.principal import EVERYBODY, Principal
 from sttgate.admission import Caller
 from sttgate.gateway import Gateway
+from sttgate.protocols.handshake import check_handshake
 from sttgate.protocols.native.connection import NativeConnection
 
 PATH = "/ws/v1/speech-to-text"
@@ -36,6 +37,7 @@ class NativeEndpoint:
     @needs("transcribe")
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one client."""
+        check_handshake(request)
         address = client_address(request, self._gateway.admission.limits.trusted_proxies)
         self._count_connect(address)
         version = request.query.get("protocol", "1")
