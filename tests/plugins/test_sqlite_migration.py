@@ -45,7 +45,9 @@ ADD_UTTERANCE = """
     VALUES (:session_id, :number, :channel, :start, :end, :text, :speaker, :language,
         :confidence, :provider, :words, :word_count, :complete)
 """
-UPDATE_UTTERANCE = "UPDATE utterances SET text = :text WHERE session_id = :id AND number = :number"
+UPDATE_UTTERANCE = """
+    UPDATE utterances SET text = :text, word_count = 2 WHERE session_id = :id AND number = :number
+"""
 END_SESSION = """
     UPDATE sessions SET state = :state, ended_at = :ended_at, duration = :duration,
         reason = :reason, recording = :recording, marks = :marks, gaps = :gaps, usage = :usage,
@@ -156,9 +158,10 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from sttgate_sqlite.connection import connect
 from sttgate_sqlite.options import SqliteOptions
+from sttgate_sqlite.schema import migrate
 
 def traced(statement):
-    if statement.startswith(sys.argv[2]):
+    if statement.lstrip().startswith(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
@@ -166,9 +169,17 @@ async def main():
     connection = await connect(path, SqliteOptions(path=path))
     await connection.set_trace_callback(traced)
     await migrate(connection, path)
+    os._exit(0)
 
 asyncio.run(main())
 """
+
+
+def kill_half_way(path: Path, statement: str) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", KILLED, str(path), statement]
+    with subprocess.Popen(command, env=environment) as process:
+        assert process.wait(50) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -185,10 +196,7 @@ asyncio.run(main())
 async def test_killed_half_way(old: Path, statement: str) -> None:
     """A process that dies at any point of the migration leaves what was there; the next one does it."""
     before = content(old)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", KILLED, str(old), statement]
-    killed = subprocess.run(command, env=environment, check=False, timeout=50)
-    assert killed.returncode == -signal.SIGKILL
+    kill_half_way(old, statement)
     assert content(old) == before
     async with opened(old) as store:
         assert await found(store, "word2") == ["s2"]
