@@ -22,9 +22,10 @@ _SENTENCE, _CLAUSE, _BREATH, _PHRASE = 0.0, 1.0, 1.0, 2.5  # what a break there 
 _BOUND = 3.2  # after a short word, often an article or a preposition: it belongs to the next
 _CUE = 0.3  # what each subtitle costs: sentences stay together as long as little speaks against it
 _COMFORT = (1.5, 5.0)  # seconds; costs 2 for each second below, 0.5 for each above
-_PERIODS = frozenset(".!?…‥。！？．｡؟۔।॥")
-_COMMAS = frozenset(",;:،؛、，；：､–—")
-_CLOSING = "\"'”’»›)]}」』）】》"
+# ruff finds some of these look like others: they are meant
+_PERIODS = frozenset(".!?…‥。！？．｡؟۔।॥")  # noqa: RUF001
+_COMMAS = frozenset(",;:،؛、，；：､–—")  # noqa: RUF001
+_CLOSING = "\"'”’»›)]}」』）】》"  # noqa: RUF001
 
 
 def break_costs(pieces: Sequence[Piece]) -> list[float]:

@@ -1,7 +1,8 @@
 """SubRip (``.srt``): the subtitles that every player knows.
 
-There is no specification and no escaping: players look for HTML tags, for ``{`` as in ASS, and for
-the arrow between two times. A word joiner, which is not seen, keeps them from finding any.
+There is no specification and no escaping. Programs look for tags of HTML, for the braces and
+backslashes of ASS, and for two times in a line, some of them whatever stands in between.
+Full-width characters look the same to people, and Unicode's NFKC turns them back.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from sttgate.exports.turns import speakers, turns
 if TYPE_CHECKING:
     from sttgate.stores import Conversation
 
-WORD_JOINER = "\N{WORD JOINER}"
-_MARKUP = re.compile(r"--(?=>)|[<{](?=\S)|\\(?=[Nnh{}])")
+_LOOKALIKES = str.maketrans("<>{}\\", "\uff1c\uff1e\uff5b\uff5d\uff3c")
+_TIME = re.compile(r"(?<=\d):(?=\d\d:\d\d[.,]\d)")
 
 
 def render(conversation: Conversation) -> str:
@@ -27,9 +28,5 @@ def render(conversation: Conversation) -> str:
 
 
 def _block(number: int, cue: Cue) -> str:
-    text = "\n".join(map(_plain, cue.lines))
+    text = _TIME.sub("\uff1a", "\n".join(cue.lines).translate(_LOOKALIKES))
     return f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n{text}\n"
-
-
-def _plain(line: str) -> str:
-    return _MARKUP.sub(rf"\g<0>{WORD_JOINER}", line)
