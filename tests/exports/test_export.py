@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import fields
 
@@ -12,6 +13,7 @@ from sttgate.errors import RequestError
 from sttgate.events import Word
 from sttgate.exports import FORMATS, export
 from sttgate.stores import Gap, Mark, SessionEnd, SessionStart, Utterance
+from tests.docs.pages import read, section, table
 from tests.exports.said import conversation, say
 
 END = SessionEnd(
@@ -123,6 +125,12 @@ class TestJson:
                 "complete": True,
             }
         ]
+
+    def test_documented(self) -> None:
+        """The table in the documentation has every key, in this order, and no other."""
+        rows = table(section(read("docs/sessions.md"), "JSON"))
+        documented = [key for row in rows for key in re.findall(r"`(\w+)`", row[0])]
+        assert documented == list(json.loads(export(conversation([]), "json").text))
 
     def test_running(self) -> None:
         """A session that has not ended has the same keys."""
