@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from sttgate.errors import StoreError
 from sttgate.events import Word
 from sttgate.provider import Options
 
@@ -261,6 +262,16 @@ class TranscriptStore(ABC):
 
         Both are seconds since the epoch. Deleting a session does not change it.
         """
+
+    async def backup(self, folder: Path) -> None:
+        """Write a copy of everything, as it is at one moment, to files in ``folder``.
+
+        A store of the same kind can be opened on it. Other calls go on meanwhile. By default, and
+        where it cannot be done, StoreError.
+        """
+        raise StoreError(
+            "This transcript store cannot make a backup of itself; use the tools of its database."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

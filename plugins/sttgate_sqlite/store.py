@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from sttgate import (
     Utterance,
 )
 from sttgate_sqlite.connection import connect
+from sttgate_sqlite.copying import copy
 from sttgate_sqlite.failure import explain
 from sttgate_sqlite.listing import read_page
 from sttgate_sqlite.options import SqliteOptions
@@ -208,6 +210,17 @@ class SqliteStore(TranscriptStore):
     async def usage(self, since: float, until: float) -> Sequence[DayUsage]:
         """Return what was used by day and owner, in this order."""
         return days_from(*await self._readers.fetch(*usage_queries(since, until)))
+
+    async def backup(self, folder: Path) -> None:
+        """Copy the database to a file of the same name; StoreError if that file is there."""
+        target = folder / self._path.name
+        if target.exists():
+            raise StoreError(f"{target} is there already; make the backup in another folder.")
+        _create(target)
+        try:
+            await asyncio.to_thread(copy, self._path, target)
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
 
     def _unknown(self, session_id: str) -> StoreError:
         return StoreError(

@@ -15,7 +15,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve:serve", "Serve live speech-to-text (the default)."),
     "transcribe": ("transcribe:transcribe", "Turn audio files into text."),
     "listen": ("listen:listen", "Turn what is said into a microphone into text."),
-    "sessions": ("sessions:sessions", "List and show stored conversations."),
+    "sessions": ("sessions:sessions", "Find, export and delete stored conversations."),
     "usage": ("usage:usage", "Show what was used, by day, key and provider."),
     "keys": ("keys:keys", "Make, list and revoke API keys."),
     "plugins": ("plugins:plugins", "List the plugins and show their options."),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sttgate.cli.options import config_option, read_config, set_option
+from sttgate.cli.rendering import ENDINGS, render
 from sttgate.cli.running import run
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 @click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
 @click.option("--model", help="The provider's model.")
 @click.option("--language", help="A BCP-47 tag such as en-GB.")
+@click.option(
+    "-f",
+    "--format",
+    "output_format",
+    type=click.Choice(list(ENDINGS)),
+    default="txt",
+    help="Text is printed as it comes, the others at the end.",
+)
 @click.option("--no-store", is_flag=True, help="Keep neither transcript nor recording.")
 @config_option
 @set_option
@@ -39,6 +48,7 @@ def listen(
     provider: str | None,
     model: str | None,
     language: str | None,
+    output_format: str,
     no_store: bool,
     config_file: Path | None,
     overrides: dict[str, str],
@@ -53,6 +63,7 @@ def listen(
       sttgate listen
       sttgate listen --list-devices
       sttgate listen --server http://127.0.0.1:8000 --device 2
+      sttgate listen -f vtt > speech.vtt
     """
     from sttgate.cli import microphone
     from sttgate.cli.doors import local, remote
@@ -60,7 +71,12 @@ def listen(
     if list_devices:
         click.echo(microphone.list_devices())
         return
-    start: dict[str, Any] = {"model": model, "language": language, "store": not no_store}
+    start: dict[str, Any] = {
+        "model": model,
+        "language": language,
+        "store": not no_store,
+        "words": output_format != "txt",
+    }
     if provider is not None:
         start["provider"] = provider
     if server is not None:
@@ -70,11 +86,14 @@ def listen(
             overrides["chain"] = json.dumps([provider])
         doors = local(read_config(config_file, overrides))
     start["sample_rate"] = microphone.FORMAT.sample_rate
-    run(_listen(doors, device, start))
+    run(_listen(doors, device, start, output_format))
 
 
 async def _listen(
-    doors: AbstractAsyncContextManager[OpenDoor], device: str | None, start: dict[str, Any]
+    doors: AbstractAsyncContextManager[OpenDoor],
+    device: str | None,
+    start: dict[str, Any],
+    output_format: str,
 ) -> None:
     from sttgate.cli.microphone import open_microphone
 
@@ -94,13 +113,14 @@ async def _listen(
         doors as open_door,
         open_door(**start) as door,
     ):
-        await hear(door, sound)
+        await hear(door, sound, output_format)
 
 
-async def hear(door: Door, sound: AsyncIterator[bytes]) -> None:
+async def hear(door: Door, sound: AsyncIterator[bytes], output_format: str = "txt") -> None:
     """Send ``sound`` through ``door`` and print what comes back: finals as lines on stdout.
 
-    On a terminal the interim stands on one line of stderr that is written over. Raises
+    On a terminal the interim stands on one line of stderr that is written over. Formats other than
+    ``txt`` are printed at the end, and a terminal shows the finals on stderr meanwhile. Raises
     ProviderUnavailable at the end if a part was heard by nobody.
     """
     from sttgate.errors import ProviderUnavailable
@@ -108,12 +128,19 @@ async def hear(door: Door, sound: AsyncIterator[bytes]) -> None:
 
     sending = asyncio.create_task(_send(door, sound))
     unheard = 0.0
+    finals: list[Transcript] = []
     try:
         async for entry in door.events():
             match entry:
                 case Transcript(text=text, is_final=True):
                     _show_interim("")
-                    click.echo(text)
+                    if output_format == "txt":
+                        click.echo(text)
+                        continue
+                    if text:
+                        finals.append(entry)
+                    if sys.stderr.isatty():
+                        click.echo(text, err=True)
                 case Transcript(text=text):
                     _show_interim(text)
                 case Error(message=message):
@@ -122,6 +149,8 @@ async def hear(door: Door, sound: AsyncIterator[bytes]) -> None:
                 case Gap(start=begin, end=end):
                     unheard += end - begin
                 case Stopped():
+                    if output_format != "txt":
+                        click.echo(render(output_format, finals, entry), nl=False)
                     break
     finally:
         sending.cancel()

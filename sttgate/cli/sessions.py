@@ -2,38 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sttgate.cli.archive import backup, delete, export, path
+from sttgate.cli.moments import since_option
 from sttgate.cli.options import config_option, json_option, read_config
 from sttgate.cli.running import run
+from sttgate.cli.stored import (
+    find,
+    highlight,
+    open_transcripts,
+    position,
+    snippet_parts,
+    summary,
+)
 
 if TYPE_CHECKING:
-    from sttgate.stores import Conversation, StoredSession, TranscriptStore
+    from sttgate.stores import Conversation, StoredSession
+
+_PAGE = 100  # sessions read at a time
 
 
 @click.group()
 def sessions() -> None:
-    """List and show stored conversations."""
+    """List, search, show, export and delete stored conversations.
+
+    ID is that of a conversation, the first characters of it, or 'latest'.
+    """
+
+
+for _command in (export, delete, path, backup):
+    sessions.add_command(_command)
+
+
+def _listing(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that lists sessions."""
+    for option in (
+        config_option,
+        click.option("--nl", "as_lines", is_flag=True, help="Print a line of JSON for each."),
+        json_option,
+        since_option,
+        click.option(
+            "-n", "--number", default=20, show_default=True, type=click.IntRange(1), help="At most."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @sessions.command("list")
-@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(1, 1000))
-@json_option
-@config_option
-def list_(number: int, as_json: bool, config_file: Path | None) -> None:
+@click.option("-q", "--search", "text", metavar="TEXT", help="Only those in which this was said.")
+@_listing
+def list_(
+    text: str | None,
+    number: int,
+    since: float | None,
+    as_json: bool,
+    as_lines: bool,
+    config_file: Path | None,
+) -> None:
     """List the newest conversations.
 
     \b
-    Example:
+    Examples:
       sttgate sessions list -n 5
+      sttgate sessions list --since 2d -q invoice
+      sttgate sessions list --nl | jq .title
     """
-    run(_list(config_file, number, as_json))
+    run(_list(config_file, number, text, since, as_json, as_lines))
+
+
+@sessions.command()
+@click.argument("text", nargs=-1, required=True, metavar="TEXT...")
+@_listing
+def search(
+    text: tuple[str, ...],
+    number: int,
+    since: float | None,
+    as_json: bool,
+    as_lines: bool,
+    config_file: Path | None,
+) -> None:
+    """Find what was said, the newest conversations first.
+
+    All words have to be in one utterance, the last one may be the beginning of a longer word; words
+    in double quotes stand next to each other.
+
+    \b
+    Examples:
+      sttgate sessions search delivery date
+      sttgate sessions search '"next tuesday"' --since 4w
+    """
+    run(_list(config_file, number, " ".join(text), since, as_json, as_lines))
 
 
 @sessions.command()
@@ -41,7 +106,7 @@ def list_(number: int, as_json: bool, config_file: Path | None) -> None:
 @json_option
 @config_option
 def show(session: str, as_json: bool, config_file: Path | None) -> None:
-    """Show a conversation; ID may be its first characters, or 'latest'.
+    """Show a conversation; --json prints what 'export -f json' does.
 
     \b
     Examples:
@@ -75,8 +140,8 @@ async def _retranscribe(config_file: Path | None, session: str, provider: str | 
     gateway = Gateway.from_config(read_config(config_file))
     await gateway.open()
     try:
-        session_id = await _find(gateway.transcripts, session)
-        done = await retranscribe(gateway, session_id, provider)
+        stored = await find(gateway.transcripts, session)
+        done = await retranscribe(gateway, stored.start.id, provider)
     finally:
         await gateway.close()
     if not done.filled and not done.left:
@@ -89,81 +154,89 @@ async def _retranscribe(config_file: Path | None, session: str, provider: str | 
     return done.left
 
 
-async def _list(config_file: Path | None, number: int, as_json: bool) -> None:
+async def _list(
+    config_file: Path | None,
+    number: int,
+    text: str | None,
+    since: float | None,
+    as_json: bool,
+    as_lines: bool,
+) -> None:
+    import msgspec
+
+    from sttgate.conversations import sessions
     from sttgate.stores import SessionQuery
 
-    async with _open_store(config_file) as store:
-        page = await store.list(SessionQuery(limit=number))
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(list(page.sessions)).decode())
+    query = SessionQuery(limit=min(number, _PAGE), text=text, since=since)
+    found: list[dict[str, Any]] = []
+    count = 0
+    async with (
+        open_transcripts(config_file) as store,
+        aclosing(sessions(store, query)) as stored,
+    ):
+        async for session in stored:
+            count += 1
+            if as_lines:
+                click.echo(msgspec.json.encode(_described(session)).decode())
+            elif as_json:
+                found.append(_described(session))
+            else:
+                click.echo(summary(session))
+                for hit in session.hits:
+                    click.echo(f"    {position(hit.start)} {highlight(hit.snippet)}")
+            if count == number:
+                break
+    if as_lines:
         return
-    if not page.sessions:
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    elif not count and text is None and since is None:
         click.echo("No conversations yet.", err=True)
-    for stored in page.sessions:
-        click.echo(_line(stored))
+    elif not count:
+        click.echo("No conversation matches.", err=True)
+
+
+def _described(session: StoredSession) -> dict[str, Any]:
+    """Return a session as an object of JSON, with its hits if it was searched for."""
+    from sttgate.exports.json import facts
+
+    hits = [
+        {
+            "utterance": hit.utterance,
+            "start": hit.start,
+            "snippet": [
+                {"text": text, "hit": is_hit} for text, is_hit in snippet_parts(hit.snippet) if text
+            ],
+        }
+        for hit in session.hits
+    ]
+    return {
+        **facts(session),
+        "utterances": session.utterances,
+        "preview": session.preview,
+        **({"hits": hits} if hits else {}),
+    }
 
 
 async def _show(config_file: Path | None, session: str, as_json: bool) -> None:
-    async with _open_store(config_file) as store:
-        conversation = await store.get(await _find(store, session))
+    async with open_transcripts(config_file) as store:
+        conversation = await store.get((await find(store, session)).start.id)
     if conversation is None:
         raise click.ClickException(f"There is no conversation {session!r}.")
     if as_json:
-        import msgspec
+        from sttgate.exports import json
 
-        from sttgate.api.sessions import describe
-
-        click.echo(msgspec.json.encode(describe(conversation)).decode())
+        click.echo(json.render(conversation), nl=False)
         return
     _print(conversation)
 
 
-async def _find(store: TranscriptStore, prefix: str) -> str:
-    """Return the id that ``prefix`` stands for, looking through the stored sessions, newest first."""
-    from sttgate.stores import SessionQuery
-
-    matches: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = await store.list(SessionQuery(limit=1 if prefix == "latest" else 500, cursor=cursor))
-        ids = [stored.start.id for stored in page.sessions]
-        matches += ids if prefix == "latest" else [id_ for id_ in ids if id_.startswith(prefix)]
-        cursor = page.cursor
-        if cursor is None or prefix == "latest" or prefix in matches:
-            break
-    if prefix in matches:
-        return prefix
-    if prefix == "latest" and not matches:
-        raise click.ClickException("There are no conversations yet.")
-    if len(matches) != 1:
-        found = f"{len(matches)} conversations start" if matches else "No conversation starts"
-        raise click.ClickException(f"{found} with {prefix!r}; see: sttgate sessions list")
-    return matches[0]
-
-
-def _line(stored: StoredSession) -> str:
-    start, end = stored.start, stored.end
-    when = datetime.fromtimestamp(start.created_at).strftime("%Y-%m-%d %H:%M:%S")
-    state = end.state if end else "active"
-    length = f"{end.duration:7.1f} s" if end else "        -"
-    return f"{start.id}  {when}  {length}  {state:11}  {stored.preview}"
-
-
 def _print(conversation: Conversation) -> None:
-    click.echo(_line(conversation.session), err=True)
-    for utterance in conversation.utterances:
-        minutes, seconds = divmod(utterance.start, 60)
-        click.echo(f"[{minutes:02.0f}:{seconds:04.1f}] {utterance.text}")
+    from sttgate.exports.turns import speakers, turns
 
-
-@asynccontextmanager
-async def _open_store(config_file: Path | None) -> AsyncIterator[TranscriptStore]:
-    section = read_config(config_file).transcripts
-    store: TranscriptStore = section.spec.factory(section.options)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+    click.echo(summary(conversation.session), err=True)
+    said = turns(conversation)
+    named = len(speakers(said)) > 1
+    for turn in said:
+        name = f"{turn.speaker}: " if named else ""
+        click.echo(f"{position(turn.pieces[0].start)} {name}{turn.text}")

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +14,13 @@ import click
 
 from sttgate.cli.failures import explain
 from sttgate.cli.options import config_option, read_config, set_option
+from sttgate.cli.rendering import ENDINGS, render
 from sttgate.cli.running import run
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from sttgate.cli.doors import OpenDoor
-    from sttgate.cli.listening import Heard
-
-_ENDINGS = {"txt": ".txt", "json": ".json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class _Wish:
 @click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
 @click.option("--model", help="The provider's model.")
 @click.option("--language", help="A BCP-47 tag such as en-GB.")
-@click.option("-f", "--format", "output_format", type=click.Choice(list(_ENDINGS)), default="txt")
+@click.option("-f", "--format", "output_format", type=click.Choice(list(ENDINGS)), default="txt")
 @click.option("-o", "--output", metavar="PATH", help="File, or folder for several.")
 @click.option("--realtime", is_flag=True, help="Send the audio as fast as it plays.")
 @click.option("--no-store", is_flag=True, help="Keep neither transcript nor recording.")
@@ -73,12 +70,13 @@ def transcribe(
     Examples:
       sttgate transcribe talk.wav
       sttgate transcribe --server http://127.0.0.1:8000 -f json talk.wav
+      sttgate transcribe -f srt talk.wav -o talk.srt
       sttgate transcribe *.wav -o transcripts/
       arecord -f S16_LE -r 16000 | sttgate transcribe -
     """
     from sttgate.cli.doors import local, remote
 
-    targets = _targets(files, output, _ENDINGS[output_format])
+    targets = _targets(files, output, ENDINGS[output_format])
     start = {"model": model, "language": language, "store": not no_store, "words": True}
     if provider is not None:
         start["provider"] = provider
@@ -137,7 +135,7 @@ async def _transcribe_one(
     finally:
         if sys.stderr.isatty():
             click.echo("\r\033[K", nl=False, err=True)
-    _write(_render(path, heard, wish.output_format), target)
+    _write(render(wish.output_format, heard.segments, heard.stopped, path.name), target)
     if heard.missing:
         click.echo(f"sttgate: {path}: ends {heard.missing:.1f} s before its header says", err=True)
     stopped, error = heard.stopped, heard.error
@@ -174,27 +172,6 @@ def _targets(files: Sequence[Path], output: str | None, ending: str) -> list[Pat
             raise click.BadParameter(message, param_hint="--output")
         taken.add(target.resolve())
     return list(targets)
-
-
-def _render(path: Path, heard: Heard, output_format: str) -> str:
-    utterances = groupby(heard.segments, key=lambda segment: segment.utterance_id)
-    lines = [" ".join(segment.text for segment in said) for _, said in utterances]
-    if output_format == "txt":
-        return "".join(f"{line}\n" for line in lines)
-    import msgspec
-
-    stopped = heard.stopped
-    assert stopped is not None
-    content = {
-        "file": path.name,
-        "session_id": stopped.session_id,
-        "duration_s": stopped.duration_s,
-        "provider": stopped.provider,
-        "text": stopped.full_transcription,
-        "segments": heard.segments,
-        "links": stopped.links,
-    }
-    return f"{msgspec.json.encode(content).decode()}\n"
 
 
 def _write(text: str, target: Path | None) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sttgate.events import Word
     from sttgate.stores import Conversation, Utterance
 
+_LETTER = re.compile(r"\w")
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -72,7 +74,7 @@ def cut(utterance: Utterance) -> list[Piece]:
     where it differs, and without words, a piece gets the time of its share of the characters.
     """
     text = clean(utterance.text)
-    words = [word for word in utterance.words if word.text.strip()]
+    words = [word for word in utterance.words if clean(word.text)]
     tokens = text.split()
     if words and len(words) == len(tokens):
         return [_said(word, token, utterance) for word, token in zip(words, tokens, strict=True)]
@@ -94,14 +96,24 @@ def _places(text: str, words: Sequence[Word]) -> list[int]:
     """Return where in ``text`` the part of each word begins; nothing if they are not all there."""
     places, at = [0], 0
     for word in words:
-        match = re.compile(rf"(\W*?){re.escape(clean(word.text))}", re.IGNORECASE).match(text, at)
-        if match is None:
+        found = _find(text, clean(word.text), at)
+        if found is None:
             return []
+        start, end = found
         if at:  # punctuation stays with the word it touches
-            space = match[1].rfind(" ")
-            places.append(match.end(1) if space < 0 else at + space + 1)
-        at = match.end()
-    return places if re.fullmatch(r"\W*", text[at:]) else []
+            space = text.rfind(" ", at, start)
+            places.append(start if space < 0 else space + 1)
+        at = end
+    return [] if _LETTER.search(text, at) else places
+
+
+def _find(text: str, spelled: str, at: int) -> tuple[int, int] | None:
+    """Return from where to where ``text`` has a word after ``at``, with no letter in between."""
+    start = text.find(spelled, at)
+    if start >= 0 and not _LETTER.search(text, at, start):
+        return start, start + len(spelled)
+    match = re.compile(rf"\W*?({re.escape(spelled)})", re.IGNORECASE).match(text, at)
+    return match and match.span(1)
 
 
 def _shared_out(

@@ -223,8 +223,9 @@ class _Feeder:
     async def _take(self, entry: AnyEntry) -> None:
         match entry:
             case entries.Transcript(is_final=True):
-                utterance = self._open[entry.utterance_id] = self._grown(entry)
-                await self._add(utterance)
+                before = self._open.get(entry.utterance_id)
+                self._open[entry.utterance_id] = grow(before, entry, self._provider)
+                await self._add(self._open[entry.utterance_id])
             case entries.UtteranceEnd():
                 ended = self._open.pop(entry.utterance_id, None)
                 if ended is not None and not ended.complete:
@@ -240,23 +241,24 @@ class _Feeder:
     async def _add(self, utterance: Utterance) -> None:
         await self._retry(lambda: self._store.add_utterance(self.start.id, utterance))
 
-    def _grown(self, final: entries.Transcript) -> Utterance:
-        words = () if isinstance(final.words, UnsetType) else final.words
-        before = self._open.get(final.utterance_id)
-        spoken = tuple(
-            Word(text=w.word, start=w.start, end=w.end, confidence=w.confidence, speaker=w.speaker)
-            for w in words
-        )
-        return Utterance(
-            number=final.utterance_id,
-            start=before.start if before else final.start,
-            end=final.end,
-            text=f"{before.text} {final.text}" if before else final.text,
-            channel=final.channel,
-            speaker=final.speaker,
-            language=final.language,
-            confidence=final.confidence,
-            provider=self._provider,
-            words=(*before.words, *spoken) if before else spoken,
-            complete=final.speech_final,
-        )
+
+def grow(before: Utterance | None, final: entries.Transcript, provider: str | None) -> Utterance:
+    """Return an utterance with its next final; ``before`` is None at the first one."""
+    words = () if isinstance(final.words, UnsetType) else final.words
+    spoken = tuple(
+        Word(text=w.word, start=w.start, end=w.end, confidence=w.confidence, speaker=w.speaker)
+        for w in words
+    )
+    return Utterance(
+        number=final.utterance_id,
+        start=before.start if before else final.start,
+        end=final.end,
+        text=f"{before.text} {final.text}" if before else final.text,
+        channel=final.channel,
+        speaker=final.speaker,
+        language=final.language,
+        confidence=final.confidence,
+        provider=provider,
+        words=(*before.words, *spoken) if before else spoken,
+        complete=final.speech_final,
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pysubs2
 import pytest
 
 from sttgate.cli import microphone
@@ -35,6 +37,28 @@ async def test_finals_are_lines_on_stdout(
     lines = capsys.readouterr().out.splitlines()
     # Where no command set the logs up, they go to standard output too.
     assert [line for line in lines if "session_state" not in line] == list(SCRIPT)
+
+
+@pytest.mark.parametrize("output_format", ["json", "srt", "vtt"])
+async def test_other_formats_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], output_format: str
+) -> None:
+    """Subtitles and JSON are printed once, when the session is over."""
+    config = build_config(tmp_path, providers=scripted())
+    start = {"sample_rate": 16_000, "words": True}
+    async with local(config) as open_door, open_door(**start) as door:
+        await hear(door, sound(6.0), output_format)
+    # Where no command set the logs up, they go to standard output too.
+    lines = [line for line in capsys.readouterr().out.splitlines() if "session_state" not in line]
+    if output_format == "json":
+        [line] = lines
+        told = json.loads(line)
+        assert (told["text"], "file" in told) == (" ".join(SCRIPT), False)
+        return
+    written = "\n".join(lines) + "\n"
+    assert written.count("-->") == len(pysubs2.SSAFile.from_string(written, format_=output_format))
+    assert lines[0] == {"srt": "1", "vtt": "WEBVTT"}[output_format]
+    assert SCRIPT[0] in written
 
 
 async def test_what_nobody_heard_is_told(tmp_path: Path) -> None:

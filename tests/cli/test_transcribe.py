@@ -10,7 +10,9 @@ import wave
 from importlib.util import find_spec
 from pathlib import Path
 
+import pysubs2
 import pytest
+import webvtt
 
 from tests.cli.commands import (
     SCRIPT,
@@ -65,6 +67,17 @@ class TestHere:
         assert [segment["text"] for segment in first["segments"]] == list(SCRIPT)
         assert first["segments"][0]["words"][0]["word"] == "the"
         assert first["links"]["session"].endswith(first["session_id"])
+
+    def test_subtitles(self, tmp_path: Path, talk: Path) -> None:
+        """Subtitles have every word at the time it is said, in a file with the right ending."""
+        assert run(tmp_path, "transcribe", "-f", "vtt", talk, "-o", f"{tmp_path}/out/").code == 0
+        captions = webvtt.read(tmp_path / "out" / "talk.vtt").captions
+        assert " ".join(" ".join(caption.text for caption in captions).split()) == " ".join(SCRIPT)
+        ran = run(tmp_path, "transcribe", "-f", "srt", "--no-store", talk)
+        subtitles = pysubs2.SSAFile.from_string(ran.out, format_="srt")
+        assert [cue.start for cue in subtitles] == [
+            round(caption.start_in_seconds * 1000) for caption in captions
+        ]
 
     def test_folder(self, tmp_path: Path, talk: Path) -> None:
         """Several files go into a folder, made if it is not there, under the names they have."""
