@@ -15,7 +15,8 @@ from sttgate.access.principal import Principal
 from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
 from sttgate.config.model import LimitsConfig
-from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
+from sttgate.errors import ErrorCode, NotConfigured, RequestError, StoreError, SttgateError
+from sttgate.plugins import Plugins
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
 from sttgate.session.params import SessionParams, dump_params
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 25.0  # seconds
 DEADLINE_INTERVAL = 1.0  # seconds
+STORE_CHECK_TIMEOUT = 5.0  # seconds
 RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
@@ -62,10 +64,14 @@ class Gateway:
         min_free_bytes: int = 0,
         max_sessions: int = sys.maxsize,
         limits: LimitsConfig | None = None,
+        plugins: Plugins | None = None,
+        warnings: Iterable[str] = (),
     ) -> None:
         self.providers = providers
         self.chain = tuple(providers[name] for name in chain)
         self.skipped = tuple(skipped)
+        self.plugins = plugins or Plugins()
+        self.warnings = tuple(warnings)
         self.transcripts = transcripts
         self.recordings = recordings
         self.sessions: dict[str, Session] = {}
@@ -85,7 +91,9 @@ class Gateway:
         skipped = []
         for name, block in config.providers.items():
             try:
-                providers[name] = ConfiguredProvider(name, block.spec.factory(block.options))
+                provider = block.spec.factory(block.options)
+                plugin = config.plugins.providers[block.spec.name].plugin.name
+                providers[name] = ConfiguredProvider(name, provider, plugin)
             except NotConfigured as error:
                 skipped.append(Skipped(name, str(error)))
         usable = [name for name in config.chain if name in providers]
@@ -105,6 +113,8 @@ class Gateway:
             config.spool.min_free_mb * 1024**2,
             config.server.max_sessions,
             config.limits,
+            config.plugins,
+            map(str, config.warnings),
         )
 
     async def open(self) -> None:
@@ -205,6 +215,22 @@ class Gateway:
         self._running[session.id] = task
         task.add_done_callback(lambda task: self._forget(session.id, task))
         return session
+
+    @property
+    def welcomes(self) -> bool:
+        """Whether new sessions should come here, as far as they can be stored."""
+        return self.ready and not self.draining
+
+    async def check_stores(self) -> dict[str, bool]:
+        """Return for spool, transcripts and recordings whether they can write."""
+        transcripts, recordings = await asyncio.gather(
+            _can_write(self.transcripts), _can_write(self.recordings)
+        )
+        return {
+            "spool": self.spool.error is None,
+            "transcripts": transcripts,
+            "recordings": recordings,
+        }
 
     def find_resumable(self, session_id: str, token: str) -> Session | None:
         """Return the live session with this id if the token is its own."""
@@ -311,6 +337,15 @@ class Gateway:
         self._running.pop(session_id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_crashed", session=session_id, exc_info=error)
+
+
+async def _can_write(store: TranscriptStore | RecordingStore) -> bool:
+    try:
+        async with asyncio.timeout(STORE_CHECK_TIMEOUT):
+            await store.check()
+    except (StoreError, TimeoutError):
+        return False
+    return True
 
 
 def _speaks(provider: ConfiguredProvider, language: str) -> bool:

@@ -111,11 +111,9 @@ async def _show(config_file: Path | None, session: str, as_json: bool) -> None:
     if conversation is None:
         raise click.ClickException(f"There is no conversation {session!r}.")
     if as_json:
-        import msgspec
+        from sttgate.api.models import Session
 
-        from sttgate.api.sessions import describe
-
-        click.echo(msgspec.json.encode(describe(conversation)).decode())
+        click.echo(Session.of(conversation, live=False).model_dump_json())
         return
     _print(conversation)
 
