@@ -25,7 +25,7 @@ from sttgate.session.params import SessionParams
 from sttgate.session.session import Session
 from sttgate.stores import SessionEnd, SessionStart, Utterance
 
-CREATED_AT = 1_795_600_000.25  # 2026-11-25T10:26:40.250Z
+CREATED_AT = 1_795_600_000.25  # 2026-11-25T09:46:40.250Z
 PROBLEM = "application/problem+json"
 
 
@@ -228,7 +228,7 @@ def gate_for(folder: Path, *, enforced: bool) -> Gate:
 async def eventually(condition: Callable[[], Awaitable[object]], timeout: float = 15.0) -> None:
     """Return once ``condition`` gives something true."""
     async with asyncio.timeout(timeout):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 
 

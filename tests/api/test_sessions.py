@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from sttgate.stores import Gap, Mark, SessionEnd
 from tests.api.service import CREATED_AT, Service, eventually
@@ -29,8 +30,8 @@ class TestList:
             "title": "greeting",
             "state": "completed",
             "reason": "client",
-            "created_at": "2026-11-25T10:26:41.250Z",
-            "ended_at": "2026-11-25T10:27:40.250Z",
+            "created_at": "2026-11-25T09:46:41.250Z",
+            "ended_at": "2026-11-25T09:47:40.250Z",
             "duration": 2.0,
             "protocol": "native/2",
             "provider": None,
@@ -71,8 +72,8 @@ class TestList:
         assert await ids(api, "?provider=echo&state=completed") == ["session-2"]
         assert await ids(api, "?from=2026-11-26") == ["session-3", "session-2"]
         assert await ids(api, "?to=2026-11-26") == ["session-1"]
-        assert await ids(api, "?to=2026-11-25T10:26:40.250Z") == []
-        assert await ids(api, "?from=2026-11-25T11:26:40.250%2B01:00&to=2026-11-26") == [
+        assert await ids(api, "?to=2026-11-25T09:46:40.250Z") == []
+        assert await ids(api, "?from=2026-11-25T10:46:40.250%2B01:00&to=2026-11-26") == [
             "session-1"
         ]
         assert await ids(api, "?provider=&language=&state=&q=&limit=") == [
@@ -214,7 +215,7 @@ class TestShow:
             "a%00b",
             "-a",
             "a" * 65,
-            "a b",
+            "a%20b",
             "%F0%9F%98%80",
             "session-1.wav",
             "session-1'--",
@@ -224,8 +225,6 @@ class TestShow:
         """A name that is none of a session, however hostile, is answered like an unknown one."""
         await api.store("hello")
         body: Any = {"json": {"title": "x"}} if method == "PATCH" else {}
-        from yarl import URL
-
         async with api.client.request(
             method, URL(f"/api/v1/sessions/{name}", encoded=True), **body
         ) as response:
