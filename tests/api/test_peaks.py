@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,7 +32,7 @@ def test_is_lowest_and_highest(
     expected = [
         [
             (round(int(part.min()) / 32768, 4), round(int(part.max()) / 32768, 4))
-            for part in (samples[a:b, channel] for a, b in zip(edges, edges[1:], strict=False))
+            for part in (samples[a:b, channel] for a, b in pairwise(edges))
         ]
         for channel in range(channels)
     ]
