@@ -14,9 +14,11 @@ import structlog
 from sttgate.access.principal import Principal
 from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
-from sttgate.config.model import LimitsConfig
+from sttgate.config.model import LimitsConfig, RetentionConfig
+from sttgate.conversations import in_spool
 from sttgate.errors import ErrorCode, NotConfigured, RequestError, StoreError, SttgateError
 from sttgate.plugins import Plugins
+from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
 from sttgate.session.params import SessionParams, dump_params
@@ -64,6 +66,7 @@ class Gateway:
         min_free_bytes: int = 0,
         max_sessions: int = sys.maxsize,
         limits: LimitsConfig | None = None,
+        retention: RetentionConfig | None = None,
         plugins: Plugins | None = None,
         warnings: Iterable[str] = (),
     ) -> None:
@@ -81,6 +84,9 @@ class Gateway:
         self.tally = Tally()
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
+        self._retention = Retention(
+            retention or RetentionConfig.model_validate({}), transcripts, recordings, self.holds
+        )
         self._running: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
 
@@ -113,6 +119,7 @@ class Gateway:
             config.spool.min_free_mb * 1024**2,
             config.server.max_sessions,
             config.limits,
+            config.retention,
             config.plugins,
             map(str, config.warnings),
         )
@@ -145,6 +152,7 @@ class Gateway:
         self._chores = [
             asyncio.create_task(self._recover(), name="recovery"),
             asyncio.create_task(self._end_overdue(), name="deadlines"),
+            asyncio.create_task(self._retention.run(), name="retention"),
         ]
 
     async def close(self) -> None:
@@ -215,6 +223,10 @@ class Gateway:
         self._running[session.id] = task
         task.add_done_callback(lambda task: self._forget(session.id, task))
         return session
+
+    def holds(self, session_id: str) -> bool:
+        """Whether a session runs, here or in another process, or is still to be recovered."""
+        return session_id in self.sessions or in_spool(self.spool.path, session_id)
 
     @property
     def welcomes(self) -> bool:

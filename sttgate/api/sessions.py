@@ -15,7 +15,7 @@ from sttgate.api.models import Session, SessionList, SessionSummary
 from sttgate.api.problems import ApiProblem, not_found
 from sttgate.api.routing import Answer, Operation, Query, json_body
 from sttgate.api.visible import VisibleSessions, principal_of
-from sttgate.conversations import Part, delete, in_spool
+from sttgate.conversations import Part, delete
 from sttgate.gateway import Gateway
 from sttgate.stores import SessionQuery, SessionState
 
@@ -180,10 +180,7 @@ class SessionsApi:
         """Delete a session, or a part of it, unless more of it is to come."""
         session_id = request.match_info["id"]
         await self._visible.find(request)
-        spool = self._gateway.spool.path
-        if self._visible.is_live(session_id) or await asyncio.to_thread(
-            in_spool, spool, session_id
-        ):
+        if await asyncio.to_thread(self._gateway.holds, session_id):
             raise ApiProblem(
                 409, "The session still runs, or is not stored yet; try again once it has ended."
             )
