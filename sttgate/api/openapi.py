@@ -237,7 +237,7 @@ def _tidy(schema: Any, *, is_map: bool = False) -> Any:
         if key == "title" or (key == "default" and value in (None, {}, [])):
             continue
         if key == "description":
-            value = " ".join(value.split())
+            value = " ".join(value.replace("``", "`").split())
         elif key not in ("default", "enum", "const", "examples", "required"):
             value = _tidy(value, is_map=key in ("properties", "$defs"))
         tidied[key] = value

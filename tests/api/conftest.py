@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 from pytest_aiohttp.plugin import AiohttpClient
 
 from sttgate.app import create_app
@@ -28,10 +29,9 @@ def serve(tmp_path: Path, aiohttp_client: AiohttpClient) -> Serve:
         gateway = Gateway.from_config(config)
         adapt(gateway)
         gate = gate_for(tmp_path, enforced=keys)
-        # What `sttgate serve` gives its runner.
-        client = await aiohttp_client(
-            create_app(gateway, gate), server_kwargs={"auto_decompress": False}
-        )
+        server = TestServer(create_app(gateway, gate))
+        await server.start_server(auto_decompress=False)  # as `sttgate serve` does
+        client = await aiohttp_client(server)
         service = Service(gateway, gate, client, tmp_path)
         await service.read_document()
         if keys:

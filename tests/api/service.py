@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import wave
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from jsonschema import Draft202012Validator
+from numpy.typing import ArrayLike
 
 from sttgate.access.gate import Gate
 from sttgate.access.principal import Scope
@@ -132,7 +133,7 @@ class Service:
         session_id: str | None = None,
         owner: str | None = None,
         ended: bool = True,
-        pcm: Sequence[Sequence[int]] | None = None,
+        pcm: ArrayLike | None = None,
         usage: Mapping[str, float] | None = None,
         **start: Any,
     ) -> str:
@@ -146,7 +147,7 @@ class Service:
                 created_at=start.pop("created_at", CREATED_AT + self._count),
                 protocol="native/2",
                 sample_rate=16_000,
-                channels=len(pcm[0]) if pcm else 1,
+                channels=1 if pcm is None else np.shape(pcm)[1],
                 owner=owner,
                 **start,
             )
@@ -176,12 +177,12 @@ class Service:
             )
         return session_id
 
-    async def record(self, session_id: str, pcm: Sequence[Sequence[int]]) -> bytes:
+    async def record(self, session_id: str, pcm: ArrayLike) -> bytes:
         """Store a recording of these frames; return the file."""
         path = self._folder / f"{session_id}.wav"
         with wave.open(str(path), "wb") as file:
-            file.setparams((len(pcm[0]), 2, 16_000, 0, "NONE", ""))
-            file.writeframes(np.array(pcm, "<i2").tobytes())
+            file.setparams((np.shape(pcm)[1], 2, 16_000, 0, "NONE", ""))
+            file.writeframes(np.asarray(pcm, "<i2").tobytes())
         content = path.read_bytes()
         await self.gateway.recordings.put(session_id, path)
         return content

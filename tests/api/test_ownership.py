@@ -145,8 +145,8 @@ async def test_session_that_runs(api: Service) -> None:
 
 async def test_token_in_the_address(api: Service) -> None:
     """A page that cannot set a header may show a token in the address; a key there is no key."""
-    await anns(api)
-    made = await api.request("POST", "/tokens", json={"scopes": ["read"]})
+    key = await anns(api)
+    made = await api.request("POST", "/tokens", key=key, json={"scopes": ["read"]})
     token = made.json()["token"]
     answer = await api.request("GET", f"/sessions/{ANN}/audio?token={token}", key="")
     assert answer.status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import re
 from collections.abc import Callable
 
@@ -86,7 +87,7 @@ async def test_large_body(api: Service) -> None:
     answer = await api.request(
         "PATCH",
         "/sessions/session-1",
-        data=b" " * (1024**2 + 1),
+        data=io.BytesIO(b" " * (1024**2 + 1)),
         headers={"Content-Type": "application/json"},
     )
     answer.assert_problem(413, "too_large")
@@ -102,7 +103,7 @@ async def test_slow_body(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         b'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"title":'
     )
     async with asyncio.timeout(10):
-        answer = await reader.read()
+        answer = await reader.readuntil(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"application/problem+json" in answer
     writer.close()
