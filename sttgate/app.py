@@ -15,10 +15,9 @@ from aiohttp import web
 
 from sttgate.access.gate import Gate, control_access, scope_of
 from sttgate.access.principal import Scope
-from sttgate.api.access import AccessApi
+from sttgate.api.operations import operations_of
 from sttgate.api.problems import problem_details
 from sttgate.api.routing import routes, scope_of_operation
-from sttgate.api.sessions import SessionsApi
 from sttgate.config import Config
 from sttgate.gateway import Gateway
 from sttgate.lineup import StartupError
@@ -84,8 +83,7 @@ def create_app(
             *native.routes(),
             *Health(gateway).routes(),
             *Metrics(gateway).routes(),
-            *SessionsApi(gateway).routes(),
-            *routes(AccessApi(gate).operations()),
+            *routes(operations_of(gateway, gate)),
         ]
     )
     app.router.add_get("/", _index)

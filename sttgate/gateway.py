@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hmac import compare_digest
 
 import structlog
@@ -15,8 +15,9 @@ from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
 from sttgate.config.model import LimitsConfig, RetentionConfig
 from sttgate.conversations import in_spool
-from sttgate.errors import ErrorCode, RequestError
+from sttgate.errors import ErrorCode, RequestError, StoreError
 from sttgate.lineup import Lineup, Skipped, StartupError
+from sttgate.plugins import Plugins
 from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 25.0  # seconds
 DEADLINE_INTERVAL = 1.0  # seconds
+STORE_CHECK_TIMEOUT = 5.0  # seconds
 RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
@@ -47,8 +49,12 @@ class Gateway:
         max_sessions: int = sys.maxsize,
         limits: LimitsConfig | None = None,
         retention: RetentionConfig | None = None,
+        plugins: Plugins | None = None,
+        warnings: Iterable[str] = (),
     ) -> None:
         self.lineup = lineup
+        self.plugins = plugins or Plugins()
+        self.warnings = tuple(warnings)
         self.transcripts = transcripts
         self.recordings = recordings
         self.sessions: dict[str, Session] = {}
@@ -94,6 +100,8 @@ class Gateway:
             config.server.max_sessions,
             config.limits,
             config.retention,
+            config.plugins,
+            map(str, config.warnings),
         )
 
     async def open(self) -> None:
@@ -155,6 +163,7 @@ class Gateway:
             provider.open_in_background()
         self.admission.use(config.limits, config.server.max_sessions)
         self._retention.config = config.retention
+        self.plugins, self.warnings = config.plugins, tuple(map(str, config.warnings))
         self._close_retired()
 
     def _close_retired(self) -> None:
@@ -224,6 +233,22 @@ class Gateway:
     def holds(self, session_id: str) -> bool:
         """Whether a session runs, here or in another process, or is still to be recovered."""
         return session_id in self.sessions or in_spool(self.spool.path, session_id)
+
+    @property
+    def welcomes(self) -> bool:
+        """Whether new sessions should come here, as far as they can be stored."""
+        return self.ready and not self.draining
+
+    async def check_stores(self) -> dict[str, bool]:
+        """Return for spool, transcripts and recordings whether they can write."""
+        transcripts, recordings = await asyncio.gather(
+            _can_write(self.transcripts), _can_write(self.recordings)
+        )
+        return {
+            "spool": self.spool.error is None,
+            "transcripts": transcripts,
+            "recordings": recordings,
+        }
 
     def find_resumable(self, session_id: str, token: str) -> Session | None:
         """Return the live session with this id if the token is its own."""
@@ -332,6 +357,15 @@ class Gateway:
             self._close_retired()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_crashed", session=session_id, exc_info=error)
+
+
+async def _can_write(store: TranscriptStore | RecordingStore) -> bool:
+    try:
+        async with asyncio.timeout(STORE_CHECK_TIMEOUT):
+            await store.check()
+    except (StoreError, TimeoutError):
+        return False
+    return True
 
 
 def _speaks(provider: ConfiguredProvider, language: str) -> bool:

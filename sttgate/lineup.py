@@ -50,7 +50,9 @@ class Lineup:
                 providers[name] = before.providers[name]
                 continue
             try:
-                providers[name] = ConfiguredProvider(name, block.spec.factory(block.options))
+                provider = block.spec.factory(block.options)
+                plugin = config.plugins.providers[block.spec.name].plugin.name
+                providers[name] = ConfiguredProvider(name, provider, plugin)
             except NotConfigured as error:
                 skipped.append(Skipped(name, str(error)))
         usable = [name for name in config.chain if name in providers]

@@ -27,6 +27,7 @@ PREFIX = "/api/v1"
 ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 MAX_BODY = 1024**2  # bytes of a JSON body; the application's client_max_size enforces it
+TOKEN = "token"  # a parameter every operation may have, for where a page cannot set a header
 BODY_TIMEOUT = 10.0  # seconds a JSON body may take to arrive
 
 OperationHandler = Callable[..., Awaitable[BaseModel | web.StreamResponse]]
@@ -128,17 +129,25 @@ def json_response(
     model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return a model as the JSON of an answer."""
-    body = model.model_dump_json().encode()
-    return web.Response(status=status, headers=headers, body=body, content_type="application/json")
+    return json_body(model.model_dump_json().encode(), status, headers)
+
+
+def json_body(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return an answer that is JSON already; nobody on the way keeps a copy."""
+    kept = {"Cache-Control": "no-store", **(headers or {})}
+    return web.Response(status=status, headers=kept, body=body, content_type="application/json")
 
 
 def read_query(request: web.Request, model: type[Query]) -> Query:
     """Return the query string as an instance of ``model``; ApiProblem 400 if it is none."""
-    repeated = [name for name, count in Counter(request.query.keys()).items() if count > 1]
-    if repeated:
+    given = Counter(name for name, _ in request.query.items())
+    if given.total() > len(given):
         raise ApiProblem(400, "The query has a parameter more than once.")
+    parameters = {name: value for name, value in request.query.items() if name != TOKEN}
     try:
-        return model.model_validate(model.from_parameters(request.query))
+        return model.model_validate(model.from_parameters(parameters))
     except ValidationError as error:
         raise ApiProblem.of_values(error, "query") from error
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from sttgate.errors import StoreError
 from sttgate.gateway import Gateway
 
 
@@ -26,25 +25,13 @@ class Health:
 
     async def ready(self, request: web.Request) -> web.Response:
         """Tell the state of providers and stores; 503 while draining or when a store fails."""
-        stores = {"spool": "ok"}
-        for name, store in (
-            ("transcripts", self._gateway.transcripts),
-            ("recordings", self._gateway.recordings),
-        ):
-            try:
-                await store.check()
-                stores[name] = "ok"
-            except StoreError:
-                stores[name] = "failing"
-        if self._gateway.spool.error is not None:
-            stores["spool"] = "failing"
-        ready = (
-            self._gateway.ready and not self._gateway.draining and set(stores.values()) == {"ok"}
-        )
+        checked = await self._gateway.check_stores()
+        stores = {name: "ok" if good else "failing" for name, good in checked.items()}
+        ready = self._gateway.welcomes and all(checked.values())
         providers = {p.name: "ready" if p.is_open else "not ready" for p in self._gateway.chain}
         body = {
             "status": "ok" if ready else "unavailable",
-            "draining": self._gateway.draining or not self._gateway.ready,
+            "draining": not self._gateway.welcomes,
             "providers": providers,
             "stores": stores,
             "sessions": len(self._gateway.sessions),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import structlog
 
 from sttgate.errors import (
+    ErrorCode,
     ProviderAuth,
     ProviderError,
     ProviderRejected,
@@ -27,12 +30,24 @@ _FIRST_COOL_DOWN = 5.0  # seconds, doubled while probes fail
 _MAX_COOL_DOWN = 60.0
 
 
+ProviderState = Literal["idle", "opening", "ready", "open_failed"]
+
+
 class Health(StrEnum):
     """The state of a circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a stream failed, and when (seconds since the epoch)."""
+
+    code: ErrorCode
+    message: str
+    at: float
 
 
 class Breaker:
@@ -44,7 +59,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self.health = Health.CLOSED
-        self.last_error: str | None = None
+        self.last_failure: Failure | None = None
         self._failures = 0
         self._cool_down = _FIRST_COOL_DOWN
         self._until = 0.0
@@ -70,7 +85,7 @@ class Breaker:
         """Note that a stream failed."""
         if isinstance(error, ProviderRejected):
             return  # that was about this one request
-        self.last_error = str(error)
+        self.last_failure = Failure(error.code, str(error), time.time())
         self._failures += 1
         if self.health is Health.HALF_OPEN:
             self._cool_down = min(2 * self._cool_down, _MAX_COOL_DOWN)
@@ -82,11 +97,12 @@ class Breaker:
 
 
 class ConfiguredProvider:
-    """A provider under the name it has in the configuration."""
+    """A provider under the name it has in the configuration; ``plugin`` names who offers it."""
 
-    def __init__(self, name: str, provider: Provider) -> None:
+    def __init__(self, name: str, provider: Provider, plugin: str | None = None) -> None:
         self.name = name
         self.provider = provider
+        self.plugin = plugin
         self.breaker = Breaker()
         self._opening: asyncio.Task[None] | None = None
 
@@ -95,6 +111,15 @@ class ConfiguredProvider:
         """Whether the provider opened without an error."""
         task = self._opening
         return task is not None and task.done() and not task.cancelled() and not task.exception()
+
+    @property
+    def state(self) -> ProviderState:
+        """Where it stands; one that no session asked for yet, outside of the chain, is ``idle``."""
+        if self._opening is None:
+            return "idle"
+        if not self._opening.done():
+            return "opening"
+        return "ready" if self.is_open else "open_failed"
 
     def open_in_background(self) -> None:
         """Start opening, unless it is open or opening; after a failure start again."""

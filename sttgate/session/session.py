@@ -202,6 +202,13 @@ class Session:
         """Merge ``metadata`` into what is stored with the session."""
         self._metadata.update(metadata)
 
+    def change_metadata(self, changes: Mapping[str, Scalar]) -> None:
+        """Merge ``changes`` into it as RFC 7396 does: a None removes the entry."""
+        merged = {**self._metadata, **changes}
+        self._metadata = {
+            key: value for key, value in merged.items() if key not in changes or value is not None
+        }
+
     def warn(self, code: str, message: str) -> None:
         """Tell the client something that is not fatal."""
         self.events.append(entries.Warning(code=code, message=message))
