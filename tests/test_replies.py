@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sttgate.protocols.native.replies import render, render_base, render_message
+from sttgate.protocols.native.replies import render_base, render_message
+from sttgate.session.rendering import render, render_for_watchers
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry
 

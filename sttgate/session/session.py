@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 DRAIN_TIMEOUT = 10.0  # seconds without progress after the audio ended
 STORE_TIMEOUT = 5.0  # seconds `stopped` waits for a store that is out
 READ_TIMEOUT = 30.0  # seconds a client that is behind has to fetch what was said
+WATCH_TIMEOUT = 2.0  # the same for one who only watches: others wait for the session to be gone
 RESUME_WINDOW = 30.0  # seconds a resumable session outlives its socket
 CLIENT_MESSAGE = "The speech service is unavailable. Try again."
 
@@ -258,6 +259,7 @@ class Session:
         finally:
             self._over = True
             self._finalizing.cancel()
+            self.events.end()
             if self._detached is not None:
                 self._detached.cancel()
             await self._archive.cancel()
@@ -354,9 +356,10 @@ class Session:
 
     async def _wait_for_readers(self) -> None:
         """Leave the events on disk until those who are behind have read them from there."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READ_TIMEOUT):
-                await self.events.read_by_all()
+        for watching, patience in ((False, READ_TIMEOUT), (True, WATCH_TIMEOUT)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self.events.read_by_all(watching=watching)
 
     async def _linger(self) -> None:
         """Leave the events where a client that lost its socket too early can still fetch them."""
