@@ -16,6 +16,7 @@ from aiohttp import web
 from sttgate.access.gate import Gate, control_access, scope_of
 from sttgate.access.principal import Scope
 from sttgate.api.access import AccessApi
+from sttgate.api.operations import operations_of
 from sttgate.api.problems import problem_details
 from sttgate.api.routing import routes, scope_of_operation
 from sttgate.api.sessions import SessionsApi
@@ -84,6 +85,7 @@ def create_app(
             *Metrics(gateway).routes(),
             *SessionsApi(gateway).routes(),
             *routes(AccessApi(gate).operations()),
+            *routes(operations_of(gateway)),
         ]
     )
     app.router.add_get("/", _index)

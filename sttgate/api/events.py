@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from aiohttp import web
 from pydantic import Field
 
-from sttgate.access.principal import EVERYBODY, PRINCIPAL
+from sttgate.access.gate import PRINCIPAL
+from sttgate.access.principal import EVERYBODY
 from sttgate.api.problems import not_found
 from sttgate.api.routing import Answer, Operation, Query
 from sttgate.api.streams import (
     EVENT_STREAM,
-    HEARTBEAT,
     EventStream,
     Watching,
     check_watchers,
@@ -35,9 +35,8 @@ class EventsQuery(Query):
 class EventsApi:
     """Watching a session: each watcher is a cursor on the event log, as the client itself is."""
 
-    def __init__(self, gateway: Gateway, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._heartbeat = heartbeat
 
     def operations(self) -> Iterable[Operation]:
         """Return what can be asked here."""
@@ -68,7 +67,7 @@ class EventsApi:
         session = self._find(request)
         after = last_seen(request, max(0, query.from_seq - 1))
         check_watchers(session)
-        stream, more = EventStream(request, self._heartbeat), asyncio.Event()
+        stream, more = EventStream(request), asyncio.Event()
         watching = Watching(session, after, more)
         try:
             await stream.open()

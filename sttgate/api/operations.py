@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sttgate.api.events import EventsApi
 from sttgate.api.routing import Operation
-from sttgate.api.sessions import SessionsApi
 from sttgate.gateway import Gateway
 
 
 def operations_of(gateway: Gateway) -> Iterable[Operation]:
     """Return the operations that serve ``gateway``."""
     return [
-        *SessionsApi(gateway).operations(),
+        *EventsApi(gateway).operations(),
     ]

@@ -26,9 +26,8 @@ MAX_WATCHERS = 100  # of one session
 class EventStream:
     """The answer to one request. A client that leaves is a ConnectionError of whatever is sent next."""
 
-    def __init__(self, request: web.Request, heartbeat: float) -> None:
+    def __init__(self, request: web.Request) -> None:
         self._request = request
-        self._heartbeat = heartbeat
         self._response = web.StreamResponse(
             headers={
                 "Content-Type": EVENT_STREAM,
@@ -57,7 +56,7 @@ class EventStream:
         """Wait for ``more``, and show now and then that there is still somebody here."""
         while not more.is_set():
             try:
-                async with asyncio.timeout(self._heartbeat):
+                async with asyncio.timeout(HEARTBEAT):
                     await more.wait()
             except TimeoutError:
                 await self._write(":\n\n")

@@ -81,8 +81,7 @@ class EventLog:
     async def read_by_all(self, *, watching: bool = False) -> None:
         """Return once every reader, of those that only watch or the others, has read all or closed."""
         while any(
-            reader.after < self.last_seq and reader.watching == watching
-            for reader in self._readers
+            reader.after < self.last_seq and reader.watching == watching for reader in self._readers
         ):
             self._reader_moved.clear()
             await self._reader_moved.wait()
