@@ -165,7 +165,8 @@ class EventReader:
     async def take(self) -> list[AnyEntry]:
         """Return what is new, in order of ``seq``, without waiting; interims may be skipped.
 
-        EventsGone for one that is behind when the session is over. Who is behind gets it in portions: there is no more only when the list is empty.
+        Who is behind gets it in portions: there is no more only when the list is empty. EventsGone
+        for one that is behind when the session is gone.
         """
         entries: list[AnyEntry] = []
         if self.after < self._log._evicted_seq:
@@ -179,15 +180,18 @@ class EventReader:
         return entries
 
     async def follow(self) -> AsyncGenerator[AnyEntry, None]:
-        """Yield entries for ever, waiting for each; takes over ``notify``."""
+        """Yield entries until the log has ended, waiting for each; takes over ``notify``."""
         more = asyncio.Event()
         self._notify = more.set
         while True:
             more.clear()
+            ended = self._log.ended
             entries = await self.take()
             for entry in entries:
                 yield entry
             if not entries:
+                if ended:
+                    return
                 await more.wait()
 
     def close(self) -> None:

@@ -107,6 +107,7 @@ class Session:
         self._tally = tally
         self._meter = Meter()
         self._discard = False
+        self._cancelled = False
         self._reason: StopReason = "client"
         self._stop = asyncio.Event()
         self._release = asyncio.Event()
@@ -210,6 +211,16 @@ class Session:
             self._stop.set()
             self.audio.end()
 
+    @property
+    def ending(self) -> bool:
+        """Whether no more audio is taken."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """End the session now and keep nothing of it, whatever is still to be heard."""
+        self.stop("client", discard=True)
+        self._discard = self._cancelled = True
+
     def end_overdue(self, reason: StopReason) -> None:
         """End the audio because a limit says so, and tell the client which."""
         if not self._stop.is_set():
@@ -291,6 +302,8 @@ class Session:
                 self._note_crashes(done)
                 if (now := self._progress()) != progress:
                     progress, deadline = now, time.monotonic() + DRAIN_TIMEOUT
+                if self._cancelled:
+                    break
                 if running and time.monotonic() > deadline:
                     log.warning("drain_timed_out", session=self.id)
                     break

@@ -249,7 +249,7 @@ async def test_watchers_have_a_limit(serve: Serve, monkeypatch: pytest.MonkeyPat
 async def test_a_slow_watcher_costs_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads nothing holds neither the client up nor memory, and is cut off in the end."""
     monkeypatch.setattr(streams, "WRITE_TIMEOUT", 3.0)
-    server = await serve("torrent", size=20_000)
+    server = await serve("torrent", size=200_000)
     async with server.connect("?protocol=2", max_msg_size=0) as socket:
         await receive_until(socket, "hello")
         session_id = await begin(server, socket)
