@@ -14,7 +14,7 @@ import structlog
 from sttgate.access.principal import Principal
 from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
-from sttgate.config.model import LimitsConfig
+from sttgate.config.model import LimitsConfig, UploadsConfig
 from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
@@ -24,6 +24,7 @@ from sttgate.session.session import Past, Session
 from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.tally import Tally
 from sttgate.stores import RecordingStore, TranscriptStore
+from sttgate.uploads.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Gateway:
         min_free_bytes: int = 0,
         max_sessions: int = sys.maxsize,
         limits: LimitsConfig | None = None,
+        uploads: UploadsConfig | None = None,
     ) -> None:
         self.providers = providers
         self.chain = tuple(providers[name] for name in chain)
@@ -75,6 +77,7 @@ class Gateway:
         self.tally = Tally()
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
+        self.uploads = Uploads(uploads or UploadsConfig.model_validate({}), self)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
 
@@ -105,6 +108,7 @@ class Gateway:
             config.spool.min_free_mb * 1024**2,
             config.server.max_sessions,
             config.limits,
+            config.uploads,
         )
 
     async def open(self) -> None:
@@ -143,7 +147,9 @@ class Gateway:
             chore.cancel()
         if self._chores:
             await asyncio.wait(self._chores)
+        self.uploads.stop()
         await self.drain("shutdown")
+        await self.uploads.close()
         for provider in self.providers.values():
             await provider.close()
         await self.spool.close()
@@ -157,6 +163,15 @@ class Gateway:
         except RequestError as error:
             self.tally.rejected[error.code] += 1
             raise
+
+    def check_params(self, params: SessionParams) -> None:
+        """Raise RequestError when no session could be had with ``params``."""
+        self._refuse_while_draining()
+        self._chain_for(params)
+
+    async def has_room_for(self, size: int) -> bool:
+        """Whether the spool has room for ``size`` bytes beyond what is kept free; OSError without one."""
+        return await self.spool.free_bytes() - size >= self._min_free_bytes
 
     async def _open_session(self, params: SessionParams, caller: Caller) -> Session:
         self._refuse_while_draining()
@@ -173,7 +188,7 @@ class Gateway:
     async def _folder_for(self, params: SessionParams) -> SpoolFolder:
         try:
             # Refuse new sessions while there is still room for the running ones.
-            if await self.spool.free_bytes() < self._min_free_bytes:
+            if not await self.has_room_for(0):
                 log.error("spool_full", path=str(self.spool.path))
                 raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
             folder = await self.spool.create(params.id, dump_params(params))
@@ -222,6 +237,7 @@ class Gateway:
             if not holds(caller.principal) and (session := self.sessions.get(session_id)):
                 session.stop("client")
                 session.release()
+        self.uploads.cut_off(holds)
 
     async def drain(self, reason: StopReason, timeout: float = DRAIN_TIMEOUT) -> None:
         """Refuse new sessions, stop the running ones, return when all are stored.
@@ -229,6 +245,7 @@ class Gateway:
         What takes longer than ``timeout`` seconds is left to the next start.
         """
         self.draining = True
+        self.uploads.stop()
         for session in self.sessions.values():
             session.stop(reason)
             session.release()
@@ -258,6 +275,10 @@ class Gateway:
         Look again now and then: a process that drains beside this one may leave something too.
         """
         while True:
+            try:
+                await self.uploads.take_up()
+            except OSError as error:
+                log.error("uploads_unreadable", error=error.strerror)
             try:
                 left = await self.spool.left_behind()
             except OSError as error:

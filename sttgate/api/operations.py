@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sttgate.api.events import EventsApi
 from sttgate.api.routing import Operation
+from sttgate.api.transcriptions import TranscriptionsApi
 from sttgate.gateway import Gateway
 
 
@@ -13,4 +14,5 @@ def operations_of(gateway: Gateway) -> Iterable[Operation]:
     """Return the operations that serve ``gateway``."""
     return [
         *EventsApi(gateway).operations(),
+        *TranscriptionsApi(gateway).operations(),
     ]

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from av import AudioFrame, AudioStream
     from av.container import InputContainer
 
-FORMATS = (
-    "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,caf,eac3,flac,m4a,matroska,mov,mp3,mp4,ogg,tta,w64,wav,webm,wv"
-)
+FORMATS = "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,caf,eac3,flac,m4a,matroska,mov,mp3,mp4,ogg,tta,w64,wav,webm,wv"
 CODECS = (
     "aac,aac_fixed,ac3,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,eac3,flac,gsm,gsm_ms,libopus,libvorbis,mp2,"
     "mp2float,mp3,mp3float,opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,"

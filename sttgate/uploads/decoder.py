@@ -117,7 +117,10 @@ class Decoder:
         if not can_decode():
             message = f"Only WAV files are taken here; for others the operator needs: {INSTALL}"
             raise RequestError(ErrorCode.UNSUPPORTED_ENCODING, message)
-        with tempfile.TemporaryDirectory(prefix="sttgate-") as nowhere, open(self._path, "rb") as body:
+        with (
+            tempfile.TemporaryDirectory(prefix="sttgate-") as nowhere,
+            open(self._path, "rb") as body,
+        ):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "sttgate.uploads.decode", task),
                 *(str(self._max_seconds), str(self._cpu)),

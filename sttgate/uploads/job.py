@@ -68,11 +68,15 @@ class Failure(msgspec.Struct, frozen=True):
     detail: str
 
 
+CANCELLED = Failure(ErrorCode.SESSION_NOT_FOUND, "It was cancelled.")
+
+
 class Job:
     """The state of one upload.
 
     ``progress`` goes from 0 to 1 with the audio that is transcribed, ``duration`` is its length in
-    seconds once it is known. ``failure`` of a job that is done tells what part was not transcribed.
+    seconds once it is known; ``handed_over`` says that the session has all of it. ``left``: nothing more
+    happens in this process. ``failure`` of a job that is done tells what part was not transcribed.
     """
 
     def __init__(self, order: Order, caller: Caller, file: UploadFile) -> None:
@@ -85,6 +89,10 @@ class Job:
         self.duration: float | None = None
         self.failure: Failure | None = None
         self.session: Session | None = None
+        self.had_session = False
+        self.handed_over = False
+        self.left = False
+        self.cancelled = False
         self._watchers: set[Callable[[], None]] = set()
 
     @property
@@ -100,6 +108,7 @@ class Job:
     def transcribe(self, session: Session, duration: float) -> None:
         """Note the session that gets the audio."""
         self.state, self.session, self.duration = JobState.TRANSCRIBING, session, duration
+        self.had_session = True
         self._tell()
 
     def advance(self, seconds: float) -> None:
@@ -118,6 +127,14 @@ class Job:
     def fail(self, failure: Failure) -> None:
         """Note that there will be no conversation."""
         self.state, self.failure = JobState.FAILED, failure
+        self._tell()
+
+    def leave(self) -> None:
+        """Note that nobody works on it any more, over or not."""
+        self.left, self.session = (
+            True,
+            None,
+        )  # it may be remembered for long, and a session is large
         self._tell()
 
     def watch(self, notify: Callable[[], None]) -> None:

@@ -3,62 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from sttgate.access.principal import Principal
 from sttgate.admission import Caller
 from sttgate.audio import AudioFormat
 from sttgate.config.model import UploadsConfig
 from sttgate.errors import ErrorCode, RequestError, StoreError, SttgateError
-from sttgate.session import entries
-from sttgate.session.params import SessionParams
-from sttgate.session.session import CLIENT_MESSAGE, Session
-from sttgate.session.spool import Spool
-from sttgate.session.states import State
-from sttgate.stores import RecordingStore, TranscriptStore
 from sttgate.uploads.files import UploadFile, UploadFolder
-from sttgate.uploads.job import PROTOCOL, Failure, Job, Order
-from sttgate.uploads.sources import Source, open_source
+from sttgate.uploads.house import House
+from sttgate.uploads.job import CANCELLED, Failure, Job, Order
+from sttgate.uploads.reception import Reception, TooLarge
+from sttgate.uploads.transcribing import Transcribing
 
 log = structlog.get_logger(__name__)
 
-RETRY_INTERVAL = 1.0  # seconds between two attempts to have a session while there is no room for one
-PATIENCE = 600.0  # seconds of such attempts
 KEPT_JOBS = 200  # that are over; the sessions themselves are in the store
-_STOP_TIMEOUT = 5.0
+_STOP_TIMEOUT = 10.0  # seconds a cancelled job may take to remove what was stored of it
 
 
 class QueueFull(SttgateError):
     """As many uploads wait as may wait."""
-
-
-class TooLarge(SttgateError):
-    """A file is larger than one may be."""
-
-
-class House(Protocol):
-    """What uploads use of the gateway."""
-
-    spool: Spool
-    transcripts: TranscriptStore
-    recordings: RecordingStore
-    sessions: dict[str, Session]
-    draining: bool
-
-    def check_params(self, params: SessionParams) -> None:
-        """Raise RequestError when no session could be had with ``params``."""
-
-    async def has_room_for(self, size: int) -> bool:
-        """Whether the disk of the spool has room for ``size`` bytes more than it must have."""
-
-    async def open_session(self, params: SessionParams, caller: Caller) -> Session:
-        """Open a session."""
 
 
 class Uploads:
@@ -103,6 +73,8 @@ class Uploads:
                     try:
                         yield reception
                         if reception.finished:
+                            deadline.reschedule(None)
+                            order = replace(order, title=order.title or reception.title)
                             await asyncio.to_thread(file.keep, msgspec.json.encode(order))
                             self._enqueue(Job(order, caller, file))
                     finally:
@@ -140,6 +112,8 @@ class Uploads:
 
     async def take_up(self) -> None:
         """Take up what a process that died had received and not yet given to a session."""
+        if self._closing or self._house.draining:
+            return
         left = await asyncio.to_thread(lambda: list(self._folder.left_behind()))
         for file, data in left:
             try:
@@ -170,22 +144,24 @@ class Uploads:
 
     async def cancel(self, job: Job) -> None:
         """End a job, wherever it stands, and keep nothing of it."""
+        task = self._tasks.get(job.id)
+        self._break_off(job)
         self._jobs.pop(job.id, None)
-        if (task := self._tasks.get(job.id)) is None:
-            return
+        if task is not None:
+            await asyncio.wait({task}, timeout=_STOP_TIMEOUT)
+
+    def cut_off(self, holds: Callable[[Principal], bool]) -> None:
+        """End the jobs of principals that no longer hold, but for those that have a session."""
+        for job in self._jobs.values():
+            if job.session is None and not holds(job.caller.principal):
+                self._break_off(job)
+
+    def _break_off(self, job: Job) -> None:
+        job.cancelled = True
         if job.session is not None:
             job.session.cancel()
-        else:
+        elif (task := self._tasks.get(job.id)) is not None:
             task.cancel()
-        await asyncio.wait({task}, timeout=_STOP_TIMEOUT)
-        await asyncio.to_thread(job.file.discard)
-        job.fail(Failure(ErrorCode.SESSION_NOT_FOUND, "It was cancelled."))
-
-    async def cut_off(self, holds: Callable[[Principal], bool]) -> None:
-        """End the jobs of principals that no longer hold."""
-        for job in list(self._jobs.values()):
-            if not job.over and not holds(job.caller.principal):
-                await self.cancel(job)
 
     def stop(self) -> None:
         """Take nothing in any more, and leave what waits to the next start."""
@@ -217,6 +193,7 @@ class Uploads:
     def _forget(self, job: Job) -> None:
         self._tasks.pop(job.id, None)
         job.file.close()
+        job.leave()
         over = [job_id for job_id, job in self._jobs.items() if job.over]
         for job_id in over[:-KEPT_JOBS]:
             del self._jobs[job_id]
@@ -225,7 +202,11 @@ class Uploads:
         try:
             async with self._slots:
                 job.decode()
-                await self._transcribe(job)
+                await Transcribing(job, self._house, 60 * self.config.max_minutes).run()
+        except asyncio.CancelledError:
+            if not job.cancelled:
+                raise  # the next start takes it up
+            job.fail(CANCELLED)
         except RequestError as error:
             if error.code is ErrorCode.SHUTDOWN:
                 return  # the next start takes it up
@@ -235,149 +216,3 @@ class Uploads:
             job.fail(Failure(ErrorCode.INTERNAL, "Something went wrong here."))
         if job.over:
             await asyncio.to_thread(job.file.discard)
-
-    async def _transcribe(self, job: Job) -> None:
-        """Return when the job is over, or when the gateway goes away."""
-        source = await open_source(job.file.path, job.order.raw, 60 * self.config.max_minutes)
-        session = await self._open_session(job, source)
-        job.transcribe(session, source.seconds)
-        reader = session.events.reader(0, lambda: None)
-        feeding = asyncio.create_task(self._feed(job, source, session), name=f"feed {job.id}")
-        heard = _Heard()
-        try:
-            async for entry in reader.follow():
-                heard.take(entry)
-                job.advance(heard.seconds)
-                if isinstance(entry, entries.Stopped):
-                    break
-        finally:
-            reader.close()
-            session.stop()
-            feeding.cancel()
-            await asyncio.wait({feeding})
-        error = None if feeding.cancelled() else feeding.exception()
-        if error is not None and not isinstance(error, RequestError):
-            log.error("upload_feed_failed", upload=job.id, exc_info=error)
-        if self._house.draining and not (feeding.cancelled() or error) and not feeding.result():
-            return  # it got a part of the audio only: the next start begins again
-        self._finish(job, session, heard, error)
-
-    def _finish(
-        self, job: Job, session: Session, heard: _Heard, error: BaseException | None
-    ) -> None:
-        failure = heard.failure
-        if isinstance(error, RequestError):
-            failure = Failure(error.code, str(error))
-        elif error is not None:
-            failure = Failure(ErrorCode.INTERNAL, "The file could not be read to its end.")
-        if heard.stopped is None or session.state in (State.FAILED, State.DISCARDED):
-            job.fail(failure or Failure(ErrorCode.INTERNAL, "The session broke off."))
-        else:
-            job.finish(failure)
-
-    async def _open_session(self, job: Job, source: Source) -> Session:
-        """Return a session for the audio, once there is room for it; RequestError if never."""
-        params = job.order.session_params(source.format)
-        size = source.format.bytes(source.seconds)
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            try:
-                if not await self._house.has_room_for(size):
-                    raise RequestError(ErrorCode.CAPACITY, "There is no room for the audio.")
-                return await self._house.open_session(params, job.caller)
-            except RequestError as error:
-                late = asyncio.get_running_loop().time() > deadline
-                if error.code is not ErrorCode.CAPACITY or late:
-                    raise
-            await asyncio.sleep(RETRY_INTERVAL)
-
-    async def _feed(self, job: Job, source: Source, session: Session) -> bool:
-        """Give a session all the audio; return whether it took all, so that the file can go."""
-        try:
-            async with contextlib.aclosing(source.chunks()) as chunks:
-                async for pcm in chunks:
-                    if session.ending:
-                        return False
-                    session.append(pcm)
-                    await session.audio.room()
-            if session.ending:
-                return False
-        finally:
-            session.stop()
-        with contextlib.suppress(OSError):  # a spool that cannot write now has it in memory
-            await session.audio.safe()
-            await asyncio.to_thread(job.file.discard)
-        return True
-
-
-class Reception:
-    """A file that is arriving; ``deadline`` is that of the whole reception."""
-
-    def __init__(
-        self,
-        file: UploadFile,
-        deadline: asyncio.Timeout,
-        max_bytes: int,
-        too_large: Callable[[], TooLarge],
-    ) -> None:
-        self.finished = False
-        self.deadline = deadline
-        self._file = file
-        self._max_bytes = max_bytes
-        self._too_large = too_large
-
-    @property
-    def size(self) -> int:
-        """Bytes received so far."""
-        return self._file.size
-
-    async def write(self, data: bytes) -> None:
-        """Take a piece of the file; raise TooLarge or RequestError."""
-        if self.size + len(data) > self._max_bytes:
-            raise self._too_large()
-        try:
-            await asyncio.to_thread(self._file.write, data)
-        except OSError as error:
-            log.error("upload_write_failed", error=error.strerror)
-            raise RequestError(
-                ErrorCode.STORAGE_FAILED, "The service cannot store the file at the moment."
-            ) from error
-
-    def complete(self) -> None:
-        """Say that all of it is here."""
-        self.finished = True
-
-
-class _Heard:
-    """What a session said of a file: how far it is, and what went wrong."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.stopped: entries.Stopped | None = None
-        self._error: entries.Error | None = None
-        self._unheard = 0.0
-
-    def take(self, entry: entries.AnyEntry) -> None:
-        """Note an entry."""
-        match entry:
-            case entries.Transcript():
-                self.seconds = max(self.seconds, entry.end)
-            case entries.Error():
-                self._error = entry
-            case entries.Gap():
-                self._unheard += entry.end - entry.start
-            case entries.Stopped():
-                self.stopped = entry
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why not everything was transcribed, None if it was."""
-        if not self._unheard:
-            return None
-        message = self._error.message if self._error else CLIENT_MESSAGE
-        code = self._error.code if self._error else ErrorCode.PROVIDER_TIMEOUT
-        detail = f"{message} {self._unheard:.1f} seconds could not be transcribed."
-        return Failure(ErrorCode(code), detail)
-
-
-__all__ = ["PROTOCOL", "House", "QueueFull", "Reception", "TooLarge", "Uploads"]
