@@ -35,7 +35,8 @@ class WavFile:
     """16-bit PCM from an open WAV file, which need not be seekable. WavError for anything else.
 
     ``format`` is that of the samples, ``seconds`` the length the header claims, None if it does not
-    tell; ``data_start`` where they begin, in bytes; ``missing`` how many of them were not there once ``chunks`` has ended.
+    tell; ``data_start`` where they begin, in bytes; ``missing`` how many seconds were not there once
+    ``chunks`` has ended.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:

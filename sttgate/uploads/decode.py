@@ -67,7 +67,7 @@ def _open(file: BinaryIO) -> InputContainer:
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
     }
-    return av.open(file, options=options)
+    return av.open(file, mode="r", options=options)
 
 
 def _warm_up() -> None:

@@ -11,9 +11,10 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import structlog
 
 from sttgate.audio import AudioFormat
 from sttgate.errors import ErrorCode, RequestError
+from sttgate.uploads.whole import in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +47,10 @@ class _Report(msgspec.Struct):
     sample_rate: int = 0
     channels: int = 0
     frames: int = 0
+
+
+Read = Callable[[], Awaitable[bytes]]
+"""Returns the next samples, whole frames; none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +81,25 @@ class Decoder:
         audio_format = AudioFormat(report.sample_rate, report.channels)
         return Measured(audio_format, report.frames / report.sample_rate)
 
-    async def decode(self, audio_format: AudioFormat) -> AsyncGenerator[bytes, None]:
-        """Yield the samples, which have the format that ``measure`` told."""
-        frame = audio_format.frame_bytes
+    @asynccontextmanager
+    async def decode(self, audio_format: AudioFormat) -> AsyncIterator[Read]:
+        """Yield a function that returns the next samples; they have the format ``measure`` told."""
         async with self._run("decode") as process:
             report = await self._report(process, READ_TIMEOUT)
             if AudioFormat(report.sample_rate, report.channels) != audio_format:
                 raise _refusal("unknown")
-            assert process.stdout is not None
-            rest = b""
-            while block := await self._within(READ_TIMEOUT, process.stdout.read(BLOCK)):
-                whole = len(rest + block) // frame * frame
-                pcm, rest = (rest + block)[:whole], (rest + block)[whole:]
-                yield pcm
-            if await process.wait() != 0:
-                raise _refusal("unknown")
+            yield partial(self._read, process, audio_format.bytes(1.0))
+
+    async def _read(self, process: Process, size: int) -> bytes:
+        assert process.stdout is not None
+        try:
+            return await self._within(READ_TIMEOUT, process.stdout.readexactly(size))
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                return error.partial
+        if await process.wait() != 0:
+            raise _refusal("unknown")
+        return b""
 
     async def _report(self, process: Process, timeout: float) -> _Report:
         assert process.stdout is not None
@@ -104,10 +114,10 @@ class Decoder:
             raise _refusal(report.error)
         return report
 
-    async def _within(self, timeout: float, reading: object) -> bytes:
+    async def _within(self, timeout: float, reading: Awaitable[bytes]) -> bytes:
         try:
             async with asyncio.timeout(timeout):
-                return await reading  # type: ignore[misc, no-any-return]
+                return await reading
         except TimeoutError:
             log.warning("decoder_too_slow")
             raise _refusal("unknown") from None
@@ -118,8 +128,8 @@ class Decoder:
             message = f"Only WAV files are taken here; for others the operator needs: {INSTALL}"
             raise RequestError(ErrorCode.UNSUPPORTED_ENCODING, message)
         with (
+            contextlib.closing(await in_thread(open, self._path, "rb")) as body,
             tempfile.TemporaryDirectory(prefix="sttgate-") as nowhere,
-            open(self._path, "rb") as body,
         ):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "sttgate.uploads.decode", task),

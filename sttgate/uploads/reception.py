@@ -9,6 +9,7 @@ import structlog
 
 from sttgate.errors import ErrorCode, RequestError, SttgateError
 from sttgate.uploads.files import UploadFile
+from sttgate.uploads.whole import in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class Reception:
         if self.size + len(data) > self._max_bytes:
             raise self._too_large()
         try:
-            await asyncio.to_thread(self._file.write, data)
+            await in_thread(self._file.write, data)
         except OSError as error:
             log.error("upload_write_failed", error=error.strerror)
             raise RequestError(

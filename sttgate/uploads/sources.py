@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sttgate.audio import AudioFormat
 from sttgate.errors import ErrorCode, RequestError
-from sttgate.uploads.decoder import Decoder
+from sttgate.uploads.decoder import Decoder, Read
+from sttgate.uploads.whole import in_thread
 from sttgate.wav import WavError, open_wav
 
 STEP = 1.0  # seconds of audio handed over at a time
@@ -28,17 +29,22 @@ class Source(ABC):
     seconds: float
 
     @abstractmethod
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the samples, whole frames; RequestError when the file cannot be decoded any further."""
+    def samples(self) -> AbstractAsyncContextManager[Read]:
+        """Return the samples, to be entered; RequestError when the file cannot be decoded any further."""
 
 
 async def open_source(path: Path, raw: AudioFormat | None, max_seconds: float) -> Source:
     """Return the audio of a file. RequestError if there is none, if it is too long or unknown."""
+    source: Source | None
     if raw is not None:
-        size = (await asyncio.to_thread(path.stat)).st_size
-        source: Source = _Raw(path, raw, raw.seconds(size - size % raw.frame_bytes))
+        size = (await in_thread(path.stat)).st_size
+        source = _Raw(path, raw, raw.seconds(size - size % raw.frame_bytes))
     else:
-        source = await asyncio.to_thread(_open_wav, path) or await _decoded(path, max_seconds)
+        source = await in_thread(_open_wav, path)
+    if source is None:
+        # A little more than may be, to tell what is too long.
+        measured = await Decoder(path, max_seconds + STEP).measure()
+        source = _Decoded(path, measured.format, measured.seconds)
     if source.seconds > max_seconds:
         raise RequestError(ErrorCode.MAX_DURATION, _TOO_LONG.format(max_seconds / 60))
     if source.seconds <= 0:
@@ -50,19 +56,19 @@ class _Blocking(Source):
     """A source that is read in a thread."""
 
     @abstractmethod
-    def _read(self) -> Iterator[bytes]:
+    def _read(self) -> Generator[bytes, None, None]:
         """Yield the samples; blocks."""
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        with closing(self._read()) as chunks:  # type: ignore[type-var]
-            while pcm := await asyncio.to_thread(next, chunks, b""):
-                yield pcm
+    @asynccontextmanager
+    async def samples(self) -> AsyncIterator[Read]:
+        with closing(self._read()) as pieces:
+            yield partial(in_thread, next, pieces, b"")
 
 
 class _Raw(_Blocking):
     """Samples without a header."""
 
-    def _read(self) -> Iterator[bytes]:
+    def _read(self) -> Generator[bytes, None, None]:
         frame = self.format.frame_bytes
         with open(self.path, "rb") as file:
             while pcm := file.read(self.format.bytes(STEP)):
@@ -72,7 +78,7 @@ class _Raw(_Blocking):
 class _Wav(_Blocking):
     """16-bit PCM in a WAV file."""
 
-    def _read(self) -> Iterator[bytes]:
+    def _read(self) -> Generator[bytes, None, None]:
         with open_wav(self.path) as wav:
             yield from wav.chunks(STEP)
 
@@ -80,10 +86,10 @@ class _Wav(_Blocking):
 class _Decoded(Source):
     """Anything else, decoded by another process."""
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        decoder = Decoder(self.path, self.seconds + STEP)
-        async for pcm in decoder.decode(self.format):
-            yield pcm
+    @asynccontextmanager
+    async def samples(self) -> AsyncIterator[Read]:
+        async with Decoder(self.path, self.seconds + STEP).decode(self.format) as read:
+            yield read
 
 
 def _open_wav(path: Path) -> Source | None:
@@ -94,8 +100,3 @@ def _open_wav(path: Path) -> Source | None:
             return _Wav(path, wav.format, there if wav.seconds is None else min(wav.seconds, there))
     except WavError:
         return None
-
-
-async def _decoded(path: Path, max_seconds: float) -> Source:
-    measured = await Decoder(path, max_seconds + STEP).measure()
-    return _Decoded(path, measured.format, measured.seconds)

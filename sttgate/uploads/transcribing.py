@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
 
 import structlog
 
@@ -16,6 +14,7 @@ from sttgate.session.states import State
 from sttgate.uploads.house import House
 from sttgate.uploads.job import CANCELLED, Failure, Job
 from sttgate.uploads.sources import Source, open_source
+from sttgate.uploads.whole import in_thread, whole
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +86,7 @@ class Transcribing:
             try:
                 if not await self._house.has_room_for(size):
                     raise RequestError(ErrorCode.CAPACITY, "There is no room for the audio.")
-                return await _whole(self._house.open_session(params, job.caller))
+                return await whole(self._house.open_session(params, job.caller), Session.cancel)
             except RequestError as error:
                 late = asyncio.get_running_loop().time() > deadline
                 if error.code is not ErrorCode.CAPACITY or late:
@@ -98,8 +97,8 @@ class Transcribing:
         """Give a session all the audio; once it has that, the file can go."""
         job = self._job
         try:
-            async with contextlib.aclosing(source.chunks()) as chunks:
-                async for pcm in chunks:
+            async with source.samples() as read:
+                while pcm := await read():
                     if session.ending:
                         return
                     session.append(pcm)
@@ -110,19 +109,7 @@ class Transcribing:
         if job.handed_over:
             with contextlib.suppress(OSError):  # else it goes when the job is over
                 await session.audio.safe()
-                await asyncio.to_thread(job.file.discard)
-
-
-async def _whole(opening: Coroutine[Any, Any, Session]) -> Session:
-    """Return the session; one that opens while this is cancelled is not left alone."""
-    task = asyncio.create_task(opening, name="upload session")
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        if not task.cancelled() and task.exception() is None:
-            task.result().cancel()
-        raise
+                await in_thread(job.file.discard)
 
 
 class _Heard:

@@ -20,6 +20,7 @@ from sttgate.uploads.house import House
 from sttgate.uploads.job import CANCELLED, Failure, Job, Order
 from sttgate.uploads.reception import Reception, TooLarge
 from sttgate.uploads.transcribing import Transcribing
+from sttgate.uploads.whole import in_thread, whole
 
 log = structlog.get_logger(__name__)
 
@@ -75,11 +76,11 @@ class Uploads:
                         if reception.finished:
                             deadline.reschedule(None)
                             order = replace(order, title=order.title or reception.title)
-                            await asyncio.to_thread(file.keep, msgspec.json.encode(order))
+                            await self._keep(order, file)
                             self._enqueue(Job(order, caller, file))
                     finally:
                         if order.id not in self._tasks:
-                            await asyncio.shield(asyncio.to_thread(file.discard))
+                            await in_thread(file.discard)
                 finally:
                     self._receiving.discard(deadline)
         except TimeoutError:
@@ -88,16 +89,20 @@ class Uploads:
 
     async def _create(self, upload_id: str, size: int | None) -> UploadFile:
         try:
-            free = await asyncio.to_thread(self._folder.free_bytes)
+            free = await in_thread(self._folder.free_bytes)
             if free < (size or 0) or not await self._house.has_room_for(size or 0):
                 log.error("uploads_full", path=str(self._folder.path))
                 raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
-            return await asyncio.to_thread(self._folder.create, upload_id)
+            creating = asyncio.to_thread(self._folder.create, upload_id)
+            return await whole(creating, UploadFile.discard)
         except OSError as error:
-            log.error("upload_create_failed", error=error.strerror)
-            raise RequestError(
-                ErrorCode.STORAGE_FAILED, "The service cannot store files at the moment."
-            ) from error
+            raise _storage_failed(error) from error
+
+    async def _keep(self, order: Order, file: UploadFile) -> None:
+        try:
+            await in_thread(file.keep, msgspec.json.encode(order))
+        except OSError as error:
+            raise _storage_failed(error) from error
 
     def _refuse_while_draining(self) -> None:
         if self._house.draining or self._closing:
@@ -114,13 +119,13 @@ class Uploads:
         """Take up what a process that died had received and not yet given to a session."""
         if self._closing or self._house.draining:
             return
-        left = await asyncio.to_thread(lambda: list(self._folder.left_behind()))
+        left = await in_thread(lambda: list(self._folder.left_behind()))
         for file, data in left:
             try:
                 order = msgspec.json.decode(data, type=Order)
             except msgspec.DecodeError:
                 log.error("upload_unreadable", path=str(file.path))
-                await asyncio.to_thread(file.discard)
+                await in_thread(file.discard)
                 continue
             try:
                 await self._undo(order.id)
@@ -215,4 +220,9 @@ class Uploads:
             log.exception("upload_failed", upload=job.id)
             job.fail(Failure(ErrorCode.INTERNAL, "Something went wrong here."))
         if job.over:
-            await asyncio.to_thread(job.file.discard)
+            await in_thread(job.file.discard)
+
+
+def _storage_failed(error: OSError) -> RequestError:
+    log.error("upload_not_stored", error=error.strerror)
+    return RequestError(ErrorCode.STORAGE_FAILED, "The service cannot store files at the moment.")
