@@ -136,6 +136,7 @@ class Gateway:
             raise
         for provider in self.chain:
             provider.open_in_background()
+        await self.uploads.take_up()
         self._chores = [
             asyncio.create_task(self._recover(), name="recovery"),
             asyncio.create_task(self._end_overdue(), name="deadlines"),
@@ -275,10 +276,7 @@ class Gateway:
         Look again now and then: a process that drains beside this one may leave something too.
         """
         while True:
-            try:
-                await self.uploads.take_up()
-            except OSError as error:
-                log.error("uploads_unreadable", error=error.strerror)
+            await self.uploads.take_up()
             try:
                 left = await self.spool.left_behind()
             except OSError as error:

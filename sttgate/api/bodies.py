@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from urllib.parse import unquote
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 
 from sttgate.api.problems import ApiProblem
 
@@ -12,6 +13,8 @@ BLOCK = 256 * 1024  # bytes taken at a time
 MULTIPART = "multipart/form-data"
 PART = "file"
 _WRAPPING = 1024  # bytes, what a form may have around its file
+_NO_FORM = f"The body is no {MULTIPART}."
+_ONE_PART = f"The body must have one part, with the name '{PART}'."
 _TAKEN = ("audio", "video")
 _BINARY = ("application/octet-stream", "application/ogg")
 
@@ -21,6 +24,7 @@ class UploadBody:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
+        self._form: MultipartReader | None = None
         self._part: BodyPartReader | None = None
         self.name: str | None = None
         kind = request.content_type
@@ -41,21 +45,26 @@ class UploadBody:
         if not self._multipart:
             return
         try:
-            part = await (await self._request.multipart()).next()
+            self._form = await self._request.multipart()
+            part = await self._form.next()
         except ValueError as error:
-            raise ApiProblem(400, "The body is no multipart/form-data.") from error
+            raise ApiProblem(400, _NO_FORM) from error
         if not isinstance(part, BodyPartReader) or part.name != PART:
-            raise ApiProblem(400, f"The body must have one part, with the name '{PART}'.")
-        self._part, self.name = part, part.filename
+            raise ApiProblem(400, _ONE_PART)
+        self._part = part
+        self.name = unquote(part.filename) if part.filename else None
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Yield the file."""
-        if self._part is None:
+        if self._part is None or self._form is None:
             async for block in self._request.content.iter_chunked(BLOCK):
                 yield block
             return
         try:
             while block := await self._part.read_chunk(BLOCK):
                 yield block
+            rest = await self._form.next()
         except ValueError as error:
-            raise ApiProblem(400, "The body is no multipart/form-data.") from error
+            raise ApiProblem(400, _NO_FORM) from error
+        if rest is not None:
+            raise ApiProblem(400, _ONE_PART)

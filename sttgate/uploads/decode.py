@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 FORMATS = "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,caf,eac3,flac,m4a,matroska,mov,mp3,mp4,ogg,tta,w64,wav,webm,wv"
 CODECS = (
-    "aac,aac_fixed,ac3,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,eac3,flac,gsm,gsm_ms,libopus,libvorbis,mp2,"
-    "mp2float,mp3,mp3float,opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,"
-    "pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,libspeex,tta,vorbis,wavpack,"
-    "wmav1,wmav2"
+    "aac,aac_fixed,ac3,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,eac3,flac,gsm,gsm_ms,libopus,mp2,mp2float,"
+    "mp3,mp3float,opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,"
+    "pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,tta,vorbis,wavpack,wmav1,wmav2"
 )
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000  # as in sttgate.audio, which would take long to import
 SAMPLE_BYTES = 2

@@ -23,7 +23,7 @@ import structlog
 
 from sttgate.audio import AudioFormat
 from sttgate.errors import ErrorCode, RequestError
-from sttgate.uploads.whole import in_thread
+from sttgate.uploads.whole import whole
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +128,9 @@ class Decoder:
             message = f"Only WAV files are taken here; for others the operator needs: {INSTALL}"
             raise RequestError(ErrorCode.UNSUPPORTED_ENCODING, message)
         with (
-            contextlib.closing(await in_thread(open, self._path, "rb")) as body,
+            await whole(
+                asyncio.to_thread(open, self._path, "rb"), lambda file: file.close()
+            ) as body,
             tempfile.TemporaryDirectory(prefix="sttgate-") as nowhere,
         ):
             process = await asyncio.create_subprocess_exec(

@@ -119,7 +119,11 @@ class Uploads:
         """Take up what a process that died had received and not yet given to a session."""
         if self._closing or self._house.draining:
             return
-        left = await in_thread(lambda: list(self._folder.left_behind()))
+        try:
+            left = await in_thread(lambda: list(self._folder.left_behind()))
+        except OSError as error:
+            log.error("uploads_unreadable", path=str(self._folder.path), error=error.strerror)
+            return
         for file, data in left:
             try:
                 order = msgspec.json.decode(data, type=Order)

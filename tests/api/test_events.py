@@ -14,10 +14,11 @@ from sttgate.testing import silence, tone
 from tests.access.conftest import open_door
 from tests.access.doors import OpenDoor, bearer
 from tests.api.listening import listen
+from tests.functional.conftest import serve
 from tests.functional.native import Serve, Server, receive_frames, send, send_audio, start, until
 from tests.gateways import receive_until
 
-__all__ = ["open_door"]
+__all__ = ["open_door", "serve"]
 
 MIB = 1024 * 1024
 

@@ -65,13 +65,16 @@ async def test_time_is_bounded() -> None:
     assert output == b""
 
 
-async def test_no_file_grows(tmp_path: Path) -> None:
-    """What is open already cannot be made larger."""
+@pytest.mark.parametrize(("caged", "size"), [(True, 0), (False, 1)])
+async def test_no_file_grows(tmp_path: Path, caged: bool, size: int) -> None:
+    """What is open already cannot be made larger; outside of the cage it can."""
+    code = BEFORE.format(deed="os.write(0, b'x')")
+    if not caged:
+        code = code.replace("lock_in(2.0)", "")
     path = tmp_path / "file"
-    deed = "os.write(3, b'x')"
-    code = f"import os; os.dup2(os.open({str(path)!r}, os.O_CREAT | os.O_WRONLY), 3)\n"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code + BEFORE.format(deed=deed), stdout=asyncio.subprocess.DEVNULL
-    )
-    await process.wait()
-    assert path.stat().st_size == 0
+    with path.open("wb", buffering=0) as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdin=file, stdout=asyncio.subprocess.DEVNULL
+        )
+        await process.wait()
+    assert path.stat().st_size == size

@@ -153,6 +153,7 @@ async def test_m4a_whose_index_is_missing(tmp_path: Path) -> None:
 async def test_damaged(tmp_path: Path, kind: str) -> None:
     """Bytes that are wrong make samples that are wrong, or a refusal; nothing else."""
     content, dice = encode(kind, tone(2.0)), random.Random(kind)
+    codes: set[ErrorCode] = set()
     for number in range(3):
         broken = bytearray(content)
         for _ in range(20):
@@ -162,9 +163,10 @@ async def test_damaged(tmp_path: Path, kind: str) -> None:
         try:
             audio_format, pcm = await decoded(path)
         except RequestError as error:
-            assert error.code in (ErrorCode.UNSUPPORTED_ENCODING, ErrorCode.MAX_DURATION)
+            codes.add(error.code)
         else:
             assert 0 < audio_format.seconds(len(pcm)) <= 61.0
+    assert codes <= {ErrorCode.UNSUPPORTED_ENCODING, ErrorCode.MAX_DURATION}
 
 
 async def test_few_bytes_that_are_hours(tmp_path: Path) -> None:
@@ -194,9 +196,7 @@ PLAYLISTS = {
 
 
 @pytest.mark.parametrize("kind", PLAYLISTS)
-@pytest.mark.parametrize(
-    "scheme", ["", "file:", "concat:", "subfile:,,start,0,end,0,,:", "http://127.0.0.1:9"]
-)
+@pytest.mark.parametrize("scheme", ["", "subfile:,,start,0,end,0,,:", "http://127.0.0.1:9"])
 async def test_files_that_name_other_files(tmp_path: Path, kind: str, scheme: str) -> None:
     """Nobody gets at files of this machine, or at its network, by sending a playlist."""
     secret = tmp_path / "secret.ts"
@@ -255,8 +255,6 @@ def test_the_decoder_knows_what_the_gateway_takes() -> None:
 
 def test_every_codec_and_format_exists() -> None:
     """The names in the lists are names the library knows, so that none is a mistake."""
-    assert {name for name in decode.CODECS.split(",") if name not in av.codecs_available} <= {
-        "libspeex"
-    }
+    assert set(decode.CODECS.split(",")) <= av.codecs_available
     known = {part for name in av.formats_available for part in name.split(",")}
     assert set(decode.FORMATS.split(",")) <= known
