@@ -343,7 +343,7 @@ async def test_too_large(serve: Serve, tmp_path: Path) -> None:
             yield content[at : at + 64 * 1024]
 
     form = FormData()
-    form.add_field("file", wav(bytes(MIB + 4096)), filename="a.wav")
+    form.add_field("file", io.BytesIO(wav(bytes(MIB + 4096))), filename="a.wav")
     for data in (io.BytesIO(content), pieces(), form):
         assert (await refused(server, data))["status"] == 413
     assert uploads(tmp_path) == []
