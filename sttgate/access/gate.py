@@ -148,14 +148,16 @@ class Gate:
         return None
 
     async def _watch(self) -> None:
+        known = self.keys.version
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             try:
-                changed = self.keys.refresh()
+                self.keys.refresh()
             except KeyFileError as error:
                 log.error("keys_not_read", error=str(error))  # the ones known go on
                 continue
-            if changed:
+            if self.keys.version != known:
+                known = self.keys.version
                 log.info("keys_changed")
                 self.on_change()
 

@@ -43,6 +43,7 @@ class Principal:
 EVERYBODY = Principal(id=None, scopes=frozenset(SCOPES))
 """Who makes a request when access control is off."""
 
+
 def parse_scopes(text: str) -> frozenset[Scope]:
     """Return the scopes of a list with spaces or commas; unknown ones grant nothing."""
     named = text.replace(",", " ").split()

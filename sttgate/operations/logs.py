@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-_NOISY = ("aiohttp", "asyncio", "deepgram", "httpx", "httpcore", "websockets")
+_NOISY = ("aiohttp", "aiosqlite", "asyncio", "deepgram", "httpx", "httpcore", "websockets")
 
 
 def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:

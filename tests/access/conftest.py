@@ -15,7 +15,6 @@ from tests.access.doors import Door, OpenDoor
 from tests.functional.conftest import serve
 from tests.gateways import build_config
 
-
 __all__ = ["open_door", "serve"]
 
 

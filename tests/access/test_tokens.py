@@ -52,7 +52,8 @@ async def test_a_token_allows_no_more_than_its_key(open_door: OpenDoor) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"ttl_seconds": 0}, {"ttl_seconds": 3601}, {"scopes": []}, {"scopes": ["all"]}, {"a": 1}]
+    "body",
+    [{"ttl_seconds": 0}, {"ttl_seconds": 3601}, {"scopes": []}, {"scopes": ["all"]}, {"a": 1}],
 )
 async def test_what_cannot_be_asked_for(open_door: OpenDoor, body: dict[str, object]) -> None:
     """A token that could not be is told as what it is, a problem with the body."""
@@ -135,7 +136,6 @@ class TestChecking:
         unsigned = "eyJhbGciOiJub25lIn0"
         for wrong in (
             _forged({"alg": "HS256"}, SECRET[::-1]),
-            _forged({"alg": "HS384"}, SECRET),
             f"{unsigned}.{body}.",
             f"{head}.{body[:-2]}.{signature}",
             f"{head}.{body}",
