@@ -13,7 +13,7 @@ import structlog
 from sttgate.access.principal import Principal
 from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
-from sttgate.config.model import LimitsConfig, RetentionConfig
+from sttgate.config.model import LimitsConfig, RetentionConfig, UploadsConfig
 from sttgate.conversations import in_spool
 from sttgate.errors import ErrorCode, RequestError, StoreError
 from sttgate.lineup import Lineup, Skipped, StartupError
@@ -27,6 +27,7 @@ from sttgate.session.session import Past, Session
 from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.tally import Tally
 from sttgate.stores import RecordingStore, TranscriptStore
+from sttgate.uploads.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class Gateway:
         max_sessions: int = sys.maxsize,
         limits: LimitsConfig | None = None,
         retention: RetentionConfig | None = None,
+        uploads: UploadsConfig | None = None,
         plugins: Plugins | None = None,
         warnings: Iterable[str] = (),
     ) -> None:
@@ -64,6 +66,7 @@ class Gateway:
         self.tally = Tally()
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
+        self.uploads = Uploads(uploads or UploadsConfig.model_validate({}), self)
         self._retention = Retention(
             retention or RetentionConfig.model_validate({}), transcripts, recordings, self.holds
         )
@@ -96,12 +99,13 @@ class Gateway:
             config.transcripts.spec.factory(config.transcripts.options),
             config.recordings.spec.factory(config.recordings.options),
             Spool(config.spool.path, config.spool.sync_interval_s),
-            config.spool.min_free_mb * 1024**2,
-            config.server.max_sessions,
-            config.limits,
-            config.retention,
-            config.plugins,
-            map(str, config.warnings),
+            min_free_bytes=config.spool.min_free_mb * 1024**2,
+            max_sessions=config.server.max_sessions,
+            limits=config.limits,
+            retention=config.retention,
+            uploads=config.uploads,
+            plugins=config.plugins,
+            warnings=map(str, config.warnings),
         )
 
     async def open(self) -> None:
@@ -129,6 +133,7 @@ class Gateway:
             raise
         for provider in self.chain:
             provider.open_in_background()
+        await self.uploads.take_up()
         self._chores = [
             asyncio.create_task(self._recover(), name="recovery"),
             asyncio.create_task(self._end_overdue(), name="deadlines"),
@@ -141,7 +146,9 @@ class Gateway:
             chore.cancel()
         if self._chores:
             await asyncio.wait(self._chores)
+        self.uploads.stop()
         await self.drain("shutdown")
+        await self.uploads.close()
         for provider in {*self.providers.values(), *self._retired}:
             await provider.close()
         if self._closing:
@@ -182,6 +189,15 @@ class Gateway:
             self.tally.rejected[error.code] += 1
             raise
 
+    def check_params(self, params: SessionParams) -> None:
+        """Raise RequestError when no session could be had with ``params``."""
+        self._refuse_while_draining()
+        self._chain_for(params)
+
+    async def has_room_for(self, size: int) -> bool:
+        """Whether the spool has room for ``size`` bytes beyond what is kept free; OSError without one."""
+        return await self.spool.free_bytes() - size >= self._min_free_bytes
+
     async def _open_session(self, params: SessionParams, caller: Caller) -> Session:
         self._refuse_while_draining()
         self.admission.check(caller)
@@ -197,7 +213,7 @@ class Gateway:
     async def _folder_for(self, params: SessionParams) -> SpoolFolder:
         try:
             # Refuse new sessions while there is still room for the running ones.
-            if await self.spool.free_bytes() < self._min_free_bytes:
+            if not await self.has_room_for(0):
                 log.error("spool_full", path=str(self.spool.path))
                 raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
             folder = await self.spool.create(params.id, dump_params(params))
@@ -266,6 +282,7 @@ class Gateway:
             if not holds(caller.principal) and (session := self.sessions.get(session_id)):
                 session.stop("client")
                 session.release()
+        self.uploads.cut_off(holds)
 
     async def drain(self, reason: StopReason, timeout: float = DRAIN_TIMEOUT) -> None:
         """Refuse new sessions, stop the running ones, return when all are stored.
@@ -273,6 +290,7 @@ class Gateway:
         What takes longer than ``timeout`` seconds is left to the next start.
         """
         self.draining = True
+        self.uploads.stop()
         for session in self.sessions.values():
             session.stop(reason)
             session.release()
@@ -302,6 +320,7 @@ class Gateway:
         Look again now and then: a process that drains beside this one may leave something too.
         """
         while True:
+            await self.uploads.take_up()
             try:
                 left = await self.spool.left_behind()
             except OSError as error:

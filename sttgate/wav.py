@@ -35,11 +35,13 @@ class WavFile:
     """16-bit PCM from an open WAV file, which need not be seekable. WavError for anything else.
 
     ``format`` is that of the samples, ``seconds`` the length the header claims, None if it does not
-    tell; ``missing`` how many of them were not there once ``chunks`` has ended.
+    tell; ``data_start`` where they begin, in bytes; ``missing`` how many seconds were not there once
+    ``chunks`` has ended.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.missing = 0.0
+        self._taken = 0
         self._file = file
         self._name = name
         start = self._read(12)
@@ -49,6 +51,7 @@ class WavFile:
             raise self._error("is not a WAV file")
         self.format = self._read_format()
         size = self._seek_chunk(b"data")
+        self.data_start = self._taken
         self._size = None if size == 0 or size >= _UNKNOWN_SIZE else size
         self.seconds = None if self._size is None else self.format.seconds(self._size)
 
@@ -72,6 +75,7 @@ class WavFile:
             while size and (part := self._file.read(size)):
                 parts.append(part)
                 size -= len(part)
+                self._taken += len(part)
         except OSError as error:
             raise _unreadable(self._name, error) from error
         return b"".join(parts)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sttgate.protocols.native.replies import render, render_base, render_message
+from sttgate.protocols.native.replies import render_base, render_message
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry
+from sttgate.session.rendering import render
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 seconds = st.floats(0, 1e6).map(lambda value: round(value, 3))

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from sttgate.access.gate import Gate
 from sttgate.api.access import AccessApi
+from sttgate.api.events import EventsApi
 from sttgate.api.openapi import OpenApi
 from sttgate.api.providers import ProvidersApi
 from sttgate.api.recordings import RecordingsApi
 from sttgate.api.routing import Operation
 from sttgate.api.sessions import SessionsApi
 from sttgate.api.status import StatusApi
+from sttgate.api.transcriptions import TranscriptionsApi
 from sttgate.api.usage import UsageApi
 from sttgate.gateway import Gateway
 
@@ -21,6 +23,8 @@ def operations_of(gateway: Gateway, gate: Gate) -> Sequence[Operation]:
     operations = [
         *SessionsApi(gateway).operations(),
         *RecordingsApi(gateway).operations(),
+        *EventsApi(gateway).operations(),
+        *TranscriptionsApi(gateway).operations(),
         *ProvidersApi(gateway).operations(),
         *StatusApi(gateway).operations(),
         *UsageApi(gateway.transcripts).operations(),

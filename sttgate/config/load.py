@@ -26,6 +26,7 @@ from sttgate.config.model import (
     ServerConfig,
     SpoolConfig,
     StoreConfig,
+    UploadsConfig,
 )
 from sttgate.config.options import anchored, fill
 from sttgate.config.reading import LARGEST_TEXT, parse
@@ -43,6 +44,7 @@ SECTIONS = (
     "spool",
     "access",
     "limits",
+    "uploads",
     "retention",
     "plugins",
 )
@@ -180,6 +182,7 @@ class _Loading:
         spool = self._section("spool", SpoolConfig)
         access = self._section("access", AccessConfig)
         limits = self._section("limits", LimitsConfig)
+        uploads = self._section("uploads", UploadsConfig)
         retention = self._section("retention", RetentionConfig)
         providers = self._providers(plugins)
         chain = self._chain()
@@ -187,7 +190,7 @@ class _Loading:
         recordings = self._store("recordings", plugins, plugins.recording_stores)
         if not (server and spool and providers and chain and transcripts and recordings):
             return None
-        if not (access and limits and retention):
+        if not (access and limits and uploads and retention):
             return None
         return Config(
             path=self._path,
@@ -200,6 +203,7 @@ class _Loading:
             spool=spool,
             access=access,
             limits=limits,
+            uploads=uploads,
             retention=retention,
             plugins=plugins,
             warnings=tuple(sorted(self.document.problems, key=self._order)),

@@ -110,6 +110,21 @@ class LimitsConfig(Options):
     """Networks whose `X-Forwarded-For` tells the address of a client, such as 10.0.0.0/8."""
 
 
+class UploadsConfig(Options):
+    """Files to transcribe, sent to `POST /api/v1/transcriptions`."""
+
+    path: Path = Path("data/uploads")
+    """A folder where they lie until a session has all their audio."""
+    max_mb: int = Field(500, ge=1)
+    """How large a file may be, in MiB."""
+    max_minutes: float = Field(240.0, gt=0, le=10_000)
+    """How long its audio may be."""
+    at_once: int = Field(2, ge=1)
+    """How many are transcribed at the same time."""
+    waiting: int = Field(20, ge=0)
+    """How many more may arrive or wait for their turn; one more is refused."""
+
+
 class RetentionConfig(Options):
     """How long conversations are kept; an empty value keeps them for good."""
 
@@ -163,6 +178,7 @@ class Config:
     spool: SpoolConfig
     access: AccessConfig
     limits: LimitsConfig
+    uploads: UploadsConfig
     retention: RetentionConfig
     plugins: Plugins = field(repr=False)
     warnings: tuple[Problem, ...] = ()
@@ -187,6 +203,7 @@ class Config:
             "spool": plain(self.spool, redact),
             "access": plain(self.access, redact),
             "limits": plain(self.limits, redact),
+            "uploads": plain(self.uploads, redact),
             "retention": plain(self.retention, redact),
             "plugins": {
                 "dirs": [str(folder) for folder in self.plugins.dirs],

@@ -18,6 +18,7 @@ from sttgate.config.model import (
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
+    UploadsConfig,
 )
 from sttgate.config.options import variable_of
 from sttgate.plugins import Offer, Plugins
@@ -94,6 +95,7 @@ def json_schema(plugins: Plugins) -> Schema:
             "spool": _section(SpoolConfig, definitions),
             "access": _section(AccessConfig, definitions),
             "limits": _section(LimitsConfig, definitions),
+            "uploads": _section(UploadsConfig, definitions),
             "retention": _section(RetentionConfig, definitions),
             "plugins": _section(PluginsConfig, definitions),
         },

@@ -113,6 +113,10 @@ class AudioLog:
         if not self._file.failing:  # a disk that refuses is asked at its own pace
             self._spool.wants_write(self._file, now=True)
 
+    async def safe(self) -> None:
+        """Return once all that was appended so far is on disk; OSError if that refuses."""
+        await self._file.flush()
+
     async def room(self) -> None:
         """Return when more audio may be appended: at once, unless the disk lags far behind."""
         await self._room.wait()

@@ -10,6 +10,7 @@ from functools import partial
 
 import msgspec
 
+from sttgate.errors import SttgateError
 from sttgate.session.entries import AnyEntry
 from sttgate.session.spool import Spool, SpoolFile
 
@@ -30,11 +31,19 @@ class _FinalText(msgspec.Struct):
 _text_decoder = msgspec.json.Decoder(_FinalText)
 
 
+class EventsGone(SttgateError):
+    """A reader is so far behind that it needs the disk, and the session has left that."""
+
+
 class EventLog:
-    """Appended by the session, read from any ``seq`` by any number of readers."""
+    """Appended by the session, read from any ``seq`` by any number of readers.
+
+    ``ended``: nothing is appended any more.
+    """
 
     def __init__(self, file: SpoolFile, spool: Spool, last_seq: int = 0) -> None:
         self.last_seq = last_seq
+        self.ended = False
         self._file = file
         self._spool = spool
         self._unpublished: deque[tuple[AnyEntry, int]] = deque()
@@ -53,17 +62,35 @@ class EventLog:
         self._publish_written()
         return entry
 
-    def reader(self, after: int, notify: Callable[[], None]) -> EventReader:
-        """Return a reader of everything after ``seq``; ``notify`` is called when there is more."""
-        reader = EventReader(self, after, notify)
+    def reader(
+        self, after: int, notify: Callable[[], None], *, watching: bool = False
+    ) -> EventReader:
+        """Return a reader of everything after ``seq``; ``notify`` is called when there is more.
+
+        ``watching``: one that the session owes nothing, so is not kept for.
+        """
+        reader = EventReader(self, after, notify, watching)
         self._readers.add(reader)
         return reader
 
-    async def read_by_all(self) -> None:
-        """Return once every reader has taken the last entry, or has closed."""
-        while any(reader.after < self.last_seq for reader in self._readers):
+    @property
+    def watchers(self) -> int:
+        """How many readers only watch."""
+        return sum(reader.watching for reader in self._readers)
+
+    async def read_by_all(self, *, watching: bool = False) -> None:
+        """Return once every reader, of those that only watch or the others, has read all or closed."""
+        while any(
+            reader.after < self.last_seq and reader.watching == watching for reader in self._readers
+        ):
             self._reader_moved.clear()
             await self._reader_moved.wait()
+
+    def end(self) -> None:
+        """Say that nothing more will be appended."""
+        self.ended = True
+        for reader in self._readers:
+            reader._notify()
 
     async def full_text(self) -> str:
         """Return all finals joined with one space."""
@@ -109,7 +136,10 @@ class EventLog:
         """Yield the durable entries from byte ``start``: those on disk, then those on the way."""
         rest = b""
         while start < self._file.written:
-            block = await self._spool.run(partial(self._file.read, start, _BLOCK_BYTES))
+            try:
+                block = await self._spool.run(partial(self._file.read, start, _BLOCK_BYTES))
+            except ValueError as error:  # the file is closed
+                raise EventsGone("the session is over and its events are gone") from error
             start += len(block)
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
@@ -123,8 +153,11 @@ class EventLog:
 class EventReader:
     """A cursor on an event log."""
 
-    def __init__(self, log: EventLog, after: int, notify: Callable[[], None]) -> None:
+    def __init__(
+        self, log: EventLog, after: int, notify: Callable[[], None], watching: bool = False
+    ) -> None:
         self.after = after
+        self.watching = watching
         self._log = log
         self._notify = notify
         self._offset = 0
@@ -132,7 +165,8 @@ class EventReader:
     async def take(self) -> list[AnyEntry]:
         """Return what is new, in order of ``seq``, without waiting; interims may be skipped.
 
-        Who is behind gets it in portions: there is no more only when the list is empty.
+        Who is behind gets it in portions: there is no more only when the list is empty. EventsGone
+        for one that is behind when the session is gone.
         """
         entries: list[AnyEntry] = []
         if self.after < self._log._evicted_seq:
@@ -146,15 +180,18 @@ class EventReader:
         return entries
 
     async def follow(self) -> AsyncGenerator[AnyEntry, None]:
-        """Yield entries for ever, waiting for each; takes over ``notify``."""
+        """Yield entries until the log has ended, waiting for each; takes over ``notify``."""
         more = asyncio.Event()
         self._notify = more.set
         while True:
             more.clear()
+            ended = self._log.ended
             entries = await self.take()
             for entry in entries:
                 yield entry
             if not entries:
+                if ended:
+                    return
                 await more.wait()
 
     def close(self) -> None:

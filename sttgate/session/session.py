@@ -44,6 +44,7 @@ log = structlog.get_logger(__name__)
 DRAIN_TIMEOUT = 10.0  # seconds without progress after the audio ended
 STORE_TIMEOUT = 5.0  # seconds `stopped` waits for a store that is out
 READ_TIMEOUT = 30.0  # seconds a client that is behind has to fetch what was said
+WATCH_TIMEOUT = 2.0  # the same for one who only watches: others wait for the session to be gone
 RESUME_WINDOW = 30.0  # seconds a resumable session outlives its socket
 CLIENT_MESSAGE = "The speech service is unavailable. Try again."
 
@@ -106,6 +107,7 @@ class Session:
         self._tally = tally
         self._meter = Meter()
         self._discard = False
+        self._cancelled = False
         self._reason: StopReason = "client"
         self._stop = asyncio.Event()
         self._release = asyncio.Event()
@@ -221,6 +223,16 @@ class Session:
             self._stop.set()
             self.audio.end()
 
+    @property
+    def ending(self) -> bool:
+        """Whether no more audio is taken."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """End the session now and keep nothing of it, whatever is still to be heard."""
+        self.stop("client", discard=True)
+        self._discard = self._cancelled = True
+
     def end_overdue(self, reason: StopReason) -> None:
         """End the audio because a limit says so, and tell the client which."""
         if not self._stop.is_set():
@@ -276,6 +288,7 @@ class Session:
         finally:
             self._over = True
             self._finalizing.cancel()
+            self.events.end()
             if self._detached is not None:
                 self._detached.cancel()
             await self._archive.cancel()
@@ -301,6 +314,8 @@ class Session:
                 self._note_crashes(done)
                 if (now := self._progress()) != progress:
                     progress, deadline = now, time.monotonic() + DRAIN_TIMEOUT
+                if self._cancelled:
+                    break
                 if running and time.monotonic() > deadline:
                     log.warning("drain_timed_out", session=self.id)
                     break
@@ -372,9 +387,10 @@ class Session:
 
     async def _wait_for_readers(self) -> None:
         """Leave the events on disk until those who are behind have read them from there."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READ_TIMEOUT):
-                await self.events.read_by_all()
+        for watching, patience in ((False, READ_TIMEOUT), (True, WATCH_TIMEOUT)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self.events.read_by_all(watching=watching)
 
     async def _linger(self) -> None:
         """Leave the events where a client that lost its socket too early can still fetch them."""

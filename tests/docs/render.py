@@ -32,6 +32,7 @@ from sttgate.config.model import (
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
+    UploadsConfig,
 )
 from sttgate.config.options import variable_of
 from sttgate.config.schema import describe
@@ -51,6 +52,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "access": AccessConfig,
     "access.jwt": JwtConfig,
     "limits": LimitsConfig,
+    "uploads": UploadsConfig,
     "retention": RetentionConfig,
     "plugins": PluginsConfig,
 }

@@ -15,10 +15,11 @@ from sttgate.admission import Caller, Pace
 from sttgate.errors import ErrorCode, RequestError
 from sttgate.gateway import Gateway
 from sttgate.protocols.native import requests
-from sttgate.protocols.native.replies import render, render_base, render_message
+from sttgate.protocols.native.replies import render_base, render_message
 from sttgate.session import entries
 from sttgate.session.entries import StopReason
 from sttgate.session.event_log import EventReader
+from sttgate.session.rendering import render
 from sttgate.session.session import Session
 
 log = structlog.get_logger(__name__)

@@ -1,11 +1,13 @@
-"""What a client of the native protocol is sent, rendered: pure, no I/O (docs/protocol.md)."""
+"""What a client of the native protocol is sent, rendered: pure, no I/O (docs/protocol.md).
+
+An entry as protocol 2 sends it is ``sttgate.session.rendering``'s.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from sttgate.session import entries
 from sttgate.session.entries import AnyEntry
@@ -47,14 +49,6 @@ def render_base(entry: AnyEntry) -> str | None:
         case _:
             return None
     return _encode(base).decode()
-
-
-def render(entry: AnyEntry, *, words: bool) -> str:
-    """Return an entry as protocol 2 sends it; words of a transcript only where asked for."""
-    if isinstance(entry, entries.Transcript) and not words:
-        fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
-        entry = entries.Transcript(**(fields | {"words": UNSET}))
-    return _encode(entry).decode()
 
 
 def render_message(event: str, **fields: Any) -> str:
