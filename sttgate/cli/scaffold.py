@@ -19,7 +19,7 @@ from string import Template
 import click
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST = 30  # characters; longer names make lines of the templates too long
+_LONGEST = 20  # characters; longer names make lines of the templates too long
 _ENDING = ".template"
 
 
