@@ -35,7 +35,9 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "stream": Kind("a provider behind a WebSocket", "Provider", ("aiohttp", "pydantic", "sttgate")),
     "batch": Kind(
-        "a provider that takes whole utterances over HTTP", "Provider", ("aiohttp", "pydantic", "sttgate[vad]")
+        "a provider that takes whole utterances over HTTP",
+        "Provider",
+        ("aiohttp", "pydantic", "sttgate[vad]"),
     ),
     "transcripts": Kind("a transcript store", "Store", ("pydantic", "sttgate")),
     "recordings": Kind("a recording store", "Store", ("pydantic", "sttgate")),
