@@ -104,10 +104,16 @@ class Provider(ABC):
     capabilities: Capabilities = Capabilities()
 
     async def open(self) -> None:
-        """Get ready, once per process and before the first stream: heavy imports, models, clients."""
+        """Get ready before the first stream: heavy imports, models, clients.
+
+        Called again after it has failed, and after ``close``.
+        """
 
     async def close(self) -> None:
-        """Let go of everything ``open`` took; called once, after the last stream."""
+        """Let go of everything ``open`` took, after the last stream.
+
+        May come twice, and after an ``open`` that failed.
+        """
 
     async def check(self) -> None:
         """Return when the engine is reachable and the credentials are good, else raise ProviderError."""
@@ -126,6 +132,8 @@ class Provider(ABC):
         6. Cancelling the task that iterates frees every task, thread and socket within a second.
         7. Two streams share no state. 8. Thirty seconds without audio are survived.
         9. A slow consumer slows the provider: nothing is buffered without bound.
+        10. A stream that reads audio yields an event at least every ten seconds of it, in silence an
+        empty final, or the host may take it for stalled and open another one.
 
         Never ``yield`` inside ``asyncio.TaskGroup`` or ``asyncio.timeout``: that would cancel the
         host (PEP 789).

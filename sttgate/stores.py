@@ -204,7 +204,10 @@ class DayUsage:
 
 
 class TranscriptStore(ABC):
-    """Keeps what was said. Every call may be repeated: the host retries after a ``StoreError``."""
+    """Keeps what was said. Every call may be repeated: the host retries after a ``StoreError``.
+
+    ``close`` may come twice, and without ``open``; ``open`` after it makes a store that works as before.
+    """
 
     async def open(self) -> None:
         """Connect and bring the schema up to date; raise StoreError with what to do if that fails."""
@@ -285,7 +288,10 @@ class Recording:
 
 
 class RecordingStore(ABC):
-    """Keeps the audio of finished sessions as WAV."""
+    """Keeps the audio of finished sessions as WAV.
+
+    ``close`` may come twice, and without ``open``; ``open`` after it makes a store that works as before.
+    """
 
     async def open(self) -> None:
         """Get ready; raise StoreError with what to do if that fails."""

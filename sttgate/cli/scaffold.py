@@ -19,7 +19,7 @@ from string import Template
 import click
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST = 30  # characters; longer names make lines of the templates too long
+_LONGEST = 20  # characters; longer names make lines of the templates too long
 _ENDING = ".template"
 
 
@@ -33,12 +33,14 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "stream": Kind("a provider behind a WebSocket", "Provider", ("aiohttp", "sttgate")),
+    "stream": Kind("a provider behind a WebSocket", "Provider", ("aiohttp", "pydantic", "sttgate")),
     "batch": Kind(
-        "a provider that takes whole utterances over HTTP", "Provider", ("aiohttp", "sttgate[vad]")
+        "a provider that takes whole utterances over HTTP",
+        "Provider",
+        ("aiohttp", "pydantic", "sttgate[vad]"),
     ),
-    "transcripts": Kind("a transcript store", "Store", ("sttgate",)),
-    "recordings": Kind("a recording store", "Store", ("sttgate",)),
+    "transcripts": Kind("a transcript store", "Store", ("pydantic", "sttgate")),
+    "recordings": Kind("a recording store", "Store", ("pydantic", "sttgate")),
 }
 
 

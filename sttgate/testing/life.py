@@ -24,6 +24,9 @@ from sttgate.testing.hearing import (
 from sttgate.testing.kit import FREED_WITHIN, Kit
 from sttgate.testing.verdicts import keeps, same_words
 
+SIGN_OF_LIFE = 10.0
+"""Seconds of audio after which the gateway may take a stream without an event for stalled."""
+
 READ_AHEAD = 60.0
 """Seconds of audio a provider may read while nobody takes its events."""
 
@@ -265,6 +268,29 @@ class LifeClauses(Kit):
             )
         finally:
             await give_up(task, audio)
+
+    # -- clause 10 ----------------------------------------------------------------------------
+
+    @pytest.mark.asyncio
+    async def test_silence_is_answered(self, bench: Bench) -> None:
+        """Clause 10: also for silence an event comes at least every ten seconds of audio.
+
+        A failure usually means that only words are reported: yield a final with an empty text now
+        and then. It settles the silence, and shows that the engine is alive.
+        """
+        audio = bench.audio()
+        async with bench.stream(audio) as (heard, task):
+            for part in ("first", "second"):
+                before = len(heard.moments)
+                for item in bench.cut(bench.silence(SIGN_OF_LIFE)):
+                    await audio.put(item)
+                patience = bench.patience + SIGN_OF_LIFE / (bench.speed or 1)
+                await until(lambda n=before: task.done() or len(heard.moments) > n, patience)
+                if task.done() and not task.cancelled():
+                    task.result()
+                assert len(heard.moments) > before, (
+                    f"no event came for the {part} {SIGN_OF_LIFE:g} s of silence"
+                )
 
     # -- the rest of the contract -------------------------------------------------------------
 

@@ -25,6 +25,8 @@ class HangUp:
     reason: str = ""
 
 
+_LARGEST_POST = 32 << 20  # bytes: minutes of audio
+
 Message = Mapping[str, Any] | str | bytes | HangUp
 """A mapping is sent as JSON in a text frame, text and bytes are sent as they are."""
 
@@ -73,7 +75,8 @@ class FakeVendorServer(ABC):
 
     Write ``hear`` and, where the vendor has them, the other methods. Give ``path``, the bytes of a
     second of audio and, for a server to be tried by hand, a ``port`` (0: any free one). ``calls``
-    has every accepted connection, ``refused`` counts the others.
+    has every accepted connection, ``refused`` counts the others. A plain GET that is not refused is
+    answered with an empty JSON object: something for ``check`` to ask for.
     """
 
     path = "/"
@@ -119,7 +122,7 @@ class FakeVendorServer(ABC):
     # -- what you use -------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
+        app = web.Application(client_max_size=_LARGEST_POST)
         app.router.add_get(self.path, self._connect)
         app.router.add_post(self.path, self._post)
         self._runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
@@ -173,6 +176,8 @@ class FakeVendorServer(ABC):
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         if (refusal := await self._refusal(request)) is not None:
             return refusal
+        if "Upgrade" not in request.headers:
+            return web.json_response({})
         socket = web.WebSocketResponse(compress=False, timeout=0.5)
         call = Call(request=request)
         self.calls.append(call)

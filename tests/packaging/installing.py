@@ -21,7 +21,7 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation")
 
 
-def call(*command: str | Path, cwd: Path) -> None:
+def call(*command: str | Path, cwd: Path, patience: float = 120.0) -> None:
     """Run a command that must succeed, without any configuration of pip."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
@@ -32,7 +32,7 @@ def call(*command: str | Path, cwd: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=patience,
         check=False,
     )
     assert done.returncode == 0, done.stdout

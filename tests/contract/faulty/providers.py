@@ -105,6 +105,21 @@ class LostLastFinal(Healthy):
     new_change = _OneBehind
 
 
+class SpeaksAtTheEnd(Healthy):
+    class _Held(Change):
+        def __init__(self) -> None:
+            self.held: list[ProviderEvent] = []
+
+        def say(self, event: ProviderEvent) -> Iterator[ProviderEvent]:
+            self.held.append(event)
+            yield from ()
+
+        def end(self) -> Iterator[ProviderEvent]:
+            yield from self.held
+
+    new_change = _Held
+
+
 class LostLastWord(Healthy):
     class _Unflushed(Change):
         """Leaves out the last word of the last final, unless something follows it."""
