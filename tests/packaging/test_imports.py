@@ -24,6 +24,7 @@ PUBLIC = [
     "Capabilities",
     "Control",
     "Conversation",
+    "EngineThreads",
     "ErrorCode",
     "Finalized",
     "FromEnv",

@@ -255,7 +255,7 @@ async def test_a_microphone_that_stops_settles_what_it_heard(
     provider: MoonshineProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When audio stops coming in mid-speech the words are final before the host loses patience."""
-    monkeypatch.setattr("sttgate_moonshine.stream._IDLE_SECONDS", 0.3)
+    monkeypatch.setattr("sttgate.voice.stream._IDLE_SECONDS", 0.3)
     audio = ScriptedAudio()
     for chunk in chunks(sentence()[: 32_000 * 3]):
         await audio.put(chunk)
@@ -388,7 +388,9 @@ async def test_cancelling_frees_everything_at_once(provider: MoonshineProvider) 
     with suppress(asyncio.CancelledError):
         await hearing
     assert time.monotonic() - began < 1
-    assert asyncio.all_tasks() == before
+    while asyncio.all_tasks() != before:  # a decode that runs keeps its place to its end
+        assert time.monotonic() - began < 5
+        await asyncio.sleep(0.01)
     assert "best of times" in text(await collect(provider, ScriptedAudio(chunks(sentence()))))
 
 
@@ -453,7 +455,7 @@ def test_a_missing_package_is_named_with_its_cure(
     """Without the extra the provider is not configured, and says how to get it."""
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
-        NotConfigured, match=r"^the local engine is not installed: pip install 'sttgate\[local\]'$"
+        NotConfigured, match=r"is not installed: pip install 'sttgate\[(local|vad)\]'$"
     ):
         MoonshineProvider(MoonshineOptions())
 
