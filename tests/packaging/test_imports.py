@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 import sttgate
 from tests.packaging.checkout import CORE, PLUGINS, modules, pyproject
 
-SERVERS = {"protocols", "api", "operations", "app", "cli", "testing"}
+SERVERS = {"access", "protocols", "api", "operations", "app", "cli", "testing"}
 COMES_WITH = {"yarl": "aiohttp", "httpx": "deepgram-sdk", "pydantic_core": "pydantic"}
 """Modules that belong to the public interface of a declared dependency."""
 
@@ -24,11 +24,13 @@ PUBLIC = [
     "Capabilities",
     "Control",
     "Conversation",
+    "DayUsage",
     "EngineThreads",
     "ErrorCode",
     "Finalized",
     "FromEnv",
     "Gap",
+    "Hit",
     "Mark",
     "NotConfigured",
     "Options",
@@ -47,7 +49,7 @@ PUBLIC = [
     "Recording",
     "RecordingStore",
     "RequestError",
-    "SearchHit",
+    "SessionChange",
     "SessionEnd",
     "SessionPage",
     "SessionQuery",
