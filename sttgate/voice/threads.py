@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
-Arguments = ParamSpec("Arguments")
+Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
@@ -26,19 +26,14 @@ class EngineThreads:
         self._name = name
         self._pool: ThreadPoolExecutor | None = None
 
-    async def run(
-        self,
-        work: Callable[Arguments, Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Result:
+    async def run(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Return what ``work`` returns; a call that is cancelled ends with its thread's work.
 
         A thread cannot be stopped, so its place stays taken until it is through.
         """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.number, thread_name_prefix=self._name)
-        job = self._pool.submit(work, *args, **kwargs)
+        job = self._pool.submit(work, *arguments)
         running = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(running)

@@ -31,7 +31,7 @@ async def test_work_runs_in_threads_of_their_own(threads: EngineThreads) -> None
         await threads.run(divmod, 7, 0)
     await threads.close()
     assert running() == []
-    assert await threads.run(sum, [1, 2], start=3) == 6
+    assert await threads.run(sum, [1, 2]) == 3
 
 
 async def test_a_cancelled_call_keeps_its_place_until_its_thread_is_through(
