@@ -6,7 +6,7 @@ import pytest
 
 from sttgate.testing import ProviderTests
 from sttgate_whisper import WhisperOptions, WhisperProvider
-from tests.speech import clause, whisper_model
+from tests.speech import SECOND, clause, whisper_model
 
 
 class TestWhisper(ProviderTests):
@@ -14,8 +14,9 @@ class TestWhisper(ProviderTests):
 
     @pytest.fixture
     def provider(self) -> WhisperProvider:
-        return WhisperProvider(WhisperOptions(model=str(whisper_model()), workers=2))
+        model = str(whisper_model())
+        return WhisperProvider(WhisperOptions(model=model, compute_type="int8", workers=2))
 
     @pytest.fixture
     def speech(self) -> bytes:
-        return clause()
+        return clause()[: 3 * SECOND]
