@@ -17,6 +17,7 @@ from sttgate import Options, Recording, RecordingStore, StoreError, StoreSpec, h
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BLOCK = 64 << 10  # bytes
+_SUFFIX = ".wav"
 _TEMPORARY = ".part"
 
 
@@ -81,6 +82,10 @@ class FileStore(RecordingStore):
     async def delete(self, session_id: str) -> bool:
         """Delete a recording for good; False if there was none."""
         return await asyncio.to_thread(self._delete, session_id)
+
+    async def older_than(self, instant: float) -> list[str]:
+        """Return the sessions whose files were last written before ``instant``."""
+        return await asyncio.to_thread(self._older_than, instant)
 
     def _open(self) -> None:
         try:
@@ -169,13 +174,27 @@ class FileStore(RecordingStore):
             raise self._failure(session_id, "deleted", error) from error
         return True
 
+    def _older_than(self, instant: float) -> list[str]:
+        try:
+            with os.scandir(self._folder) as entries:
+                return [
+                    entry.name.removesuffix(_SUFFIX)
+                    for entry in entries
+                    if entry.name.endswith(_SUFFIX)
+                    and _SESSION_ID.fullmatch(entry.name.removesuffix(_SUFFIX))
+                    and entry.is_file(follow_symlinks=False)
+                    and entry.stat(follow_symlinks=False).st_mtime < instant
+                ]
+        except OSError as error:
+            raise self._folder_failure(error) from error
+
     def _target(self, session_id: str) -> Path:
         if not _SESSION_ID.fullmatch(session_id):
             raise StoreError(
                 f"A recording cannot be named {session_id!r}: "
                 "use 1 to 64 letters, digits, '-' and '_', with a letter or digit first."
             )
-        return self._folder / f"{session_id}.wav"
+        return self._folder / f"{session_id}{_SUFFIX}"
 
     def _sync_folder(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -306,6 +306,13 @@ class RecordingStore(ABC):
     async def delete(self, session_id: str) -> bool:
         """Delete a recording; False if there was none."""
 
+    async def older_than(self, instant: float) -> Sequence[str]:
+        """Return the sessions whose recordings were put before ``instant`` (epoch), for retention.
+
+        A store that lets old recordings go by itself has none to tell, as here.
+        """
+        return ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSpec:

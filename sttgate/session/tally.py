@@ -11,7 +11,7 @@ class Tally:
     """Counts since the process started.
 
     ``sessions`` by (provider, protocol, outcome), ``provider_errors`` by (provider, code),
-    ``rejected`` by reason; audio in seconds.
+    ``rejected`` by reason, ``reloads`` of the configuration by outcome; audio in seconds.
     """
 
     sessions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -20,6 +20,7 @@ class Tally:
     switches: int = 0
     segments: int = 0
     resumes: int = 0
+    reloads: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
     replayed_s: float = 0.0
     unrecorded_s: float = 0.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sttgate.stores import SessionChange, SessionQuery
+from sttgate.stores import Scalar, SessionChange, SessionQuery
 from sttgate.testing.kit import Kit
 from sttgate.testing.sessions import BEGAN, DAY, TranscriptBench
 
@@ -28,7 +28,7 @@ class ChangingClauses(Kit):
             (SessionChange(title="", speakers={}), None),
             (SessionChange(title="", speakers={}), None),
         ):
-            assert await bench.store.update(start.id, change) is True
+            assert await bench.store.update(start.id, change) is True, "update found nobody"
             await bench.store.begin(start)
             found = await bench.read(start.id)
             assert found.session.start.title == expected, f"after {change}"
@@ -46,14 +46,17 @@ class ChangingClauses(Kit):
             {"0": "Zoë", "2": "Eve"},
             {"1": None, "9": None},
         ):
-            assert await bench.store.update(start.id, SessionChange(speakers=speakers))
-        for metadata in ({"b": None, 'c.d "e"': True}, {"a": 2.5, "missing": None}):
-            assert await bench.store.update(start.id, SessionChange(metadata=metadata))
+            await bench.store.update(start.id, SessionChange(speakers=speakers))
+        patches: list[dict[str, Scalar]] = [{"b": None, 'c.d "e"': True}, {"a": 2.5, "c": None}]
+        for patch in patches:
+            await bench.store.update(start.id, SessionChange(metadata=patch))
         expected = {"a": 2.5, "none": None, 'c.d "e"': True}
         found = await bench.store.find(start.id)
-        assert found is not None
-        assert dict(found.speakers) == {"0": "Zoë", "2": "Eve"}
-        assert dict(found.start.metadata) == expected
+        assert found is not None, "find returned None for a session that was begun"
+        speakers = dict(found.speakers)
+        assert speakers == {"0": "Zoë", "2": "Eve"}, f"the speakers are {speakers}"
+        metadata = dict(found.start.metadata)
+        assert metadata == expected, f"the metadata is {metadata}"
         assert (await bench.read(start.id)).session == found, "get says something else"
         assert found in await bench.listed(SessionQuery(metadata={"a": 2.5})), "list does not know"
 
@@ -68,18 +71,21 @@ class ChangingClauses(Kit):
         await bench.store.add_utterance(start.id, bench.utterance(1))
         await bench.store.end(start.id, bench.end())
         before = await bench.read(start.id)
-        assert before.session.end is not None
-        assert await bench.store.update(start.id, SessionChange(recording=False))
+        assert before.session.end is not None, "the end of the session is missing"
+        await bench.store.update(start.id, SessionChange(recording=False))
         after = await bench.read(start.id)
         end = replace(before.session.end, recording=False)
-        assert after == replace(before, session=replace(before.session, end=end))
-        assert await bench.store.update(start.id, SessionChange(title="new", metadata={"x": 1}))
+        expected = replace(before, session=replace(before.session, end=end))
+        assert after == expected, "recording has not changed, or something else has"
+        await bench.store.update(start.id, SessionChange(title="new", metadata={"x": 1}))
         found = await bench.store.find(start.id)
-        assert found is not None
-        assert dict(found.start.metadata) == {"count": 4, "x": 1}
-        assert found.end is not None
+        assert found is not None, "find returned None for a session that was begun"
+        metadata = dict(found.start.metadata)
+        assert metadata == {"count": 4, "x": 1}, f"the metadata of the start is {metadata}"
+        assert found.end is not None, "the end of the session is missing"
         assert found.end.recording is False, "a change of something else changed recording"
-        assert dict(found.end.metadata or {}) == {"count": 4, "x": 1}
+        metadata = dict(found.end.metadata or {})
+        assert metadata == {"count": 4, "x": 1}, f"the metadata of the end is {metadata}"
 
     @pytest.mark.asyncio
     async def test_deleted_is_gone(self, bench: TranscriptBench) -> None:
@@ -89,13 +95,14 @@ class ChangingClauses(Kit):
         """
         start = await bench.begun()
         await bench.store.add_utterance(start.id, bench.utterance(1))
-        assert await bench.hits(start.id, bench.word)
-        assert await bench.store.delete(start.id) is True
-        assert await bench.store.delete(start.id) is False
-        assert await bench.store.get(start.id) is None
-        assert await bench.store.find(start.id) is None
+        assert await bench.hits(start.id, bench.word), "the session was not found to begin with"
+        assert await bench.store.delete(start.id) is True, "delete says that there was none"
+        assert await bench.store.delete(start.id) is False, "delete finds a deleted session"
+        assert await bench.store.get(start.id) is None, "get finds a deleted session"
+        assert await bench.store.find(start.id) is None, "find finds a deleted session"
         assert await bench.hits(start.id, bench.word) is None, "search finds a deleted session"
-        assert start.id not in {each.start.id for each in await bench.listed(SessionQuery())}
+        listed = {each.start.id for each in await bench.listed(SessionQuery())}
+        assert start.id not in listed, "list has a deleted session"
 
     @pytest.mark.asyncio
     async def test_begun_again_after_delete(self, bench: TranscriptBench) -> None:
@@ -109,9 +116,10 @@ class ChangingClauses(Kit):
         await bench.store.delete(start.id)
         await bench.store.begin(start)
         found = await bench.read(start.id)
-        assert (found.utterances, found.session.utterances) == ((), 0)
-        assert not found.session.speakers
-        assert await bench.hits(start.id, bench.word) is None
+        assert not found.utterances, "the new session has utterances of the deleted one"
+        assert found.session.utterances == 0, "the new session counts those of the deleted one"
+        assert not found.session.speakers, "the new session has speakers of the deleted one"
+        assert await bench.hits(start.id, bench.word) is None, "deleted words are found"
 
     @pytest.mark.asyncio
     async def test_deleted_utterances_are_gone(self, bench: TranscriptBench) -> None:
@@ -124,12 +132,13 @@ class ChangingClauses(Kit):
             await bench.store.add_utterance(session.id, bench.utterance(1))
         await bench.store.end(start.id, bench.end())
         before = await bench.store.find(start.id)
-        assert before is not None
-        assert await bench.store.delete_utterances(start.id) is True
+        assert before is not None, "find returned None for a session that was begun"
+        assert await bench.store.delete_utterances(start.id) is True, "it says there is no session"
         assert await bench.store.delete_utterances(start.id) is True, "there is nothing more to do"
         found = await bench.read(start.id)
-        assert not found.utterances
-        assert found.session == replace(before, utterances=0, words=0, preview="")
+        assert not found.utterances, "what was said is still there"
+        empty = replace(before, utterances=0, words=0, preview="")
+        assert found.session == empty, "counts or preview remain, or the session has changed"
         assert await bench.hits(start.id, bench.word) is None, "deleted words are found"
         assert len((await bench.read(other.id)).utterances) == 1, "another session lost its words"
         assert await bench.hits(other.id, bench.word), "another session is not found any more"
@@ -161,10 +170,14 @@ class ChangingClauses(Kit):
         first = ("2096-10-02", bench.owner, 2, {"audio_s": 3.75, "kit.sent_s": 1.0})
         second = ("2096-10-03", bench.owner, 2, {"audio_s": 16.0})
         of_other = ("2096-10-02", other, 1, {"audio_s": 8.0})
-        assert await used(BEGAN, BEGAN + 2 * DAY) == [first, of_other, second]
-        assert await used(BEGAN, BEGAN + DAY) == [first, of_other]
-        assert await used(BEGAN + DAY, BEGAN + 2 * DAY) == [second]
-        assert await used(BEGAN - DAY, BEGAN) == []
+        for since, until, expected in (
+            (BEGAN, BEGAN + 2 * DAY, [first, of_other, second]),
+            (BEGAN, BEGAN + DAY, [first, of_other]),
+            (BEGAN + DAY, BEGAN + 2 * DAY, [second]),
+            (BEGAN - DAY, BEGAN, []),
+        ):
+            rows = await used(since, until)
+            assert rows == expected, f"from {since} to {until}: {rows}"
 
     @pytest.mark.asyncio
     async def test_usage_counts_once_and_stays(self, bench: TranscriptBench) -> None:
@@ -177,13 +190,14 @@ class ChangingClauses(Kit):
         for audio in (10.0, 20.0, 20.0):
             await bench.store.end(start.id, replace(bench.end(), usage={"audio_s": audio}))
         counted = await bench.used(bench.owner, since=BEGAN, until=BEGAN + DAY)
-        assert [(each.sessions, dict(each.usage)) for each in counted] == [(1, {"audio_s": 20.0})]
-        await bench.store.delete_utterances(start.id)
-        assert await bench.used(bench.owner, since=BEGAN, until=BEGAN + DAY) == counted
-        await bench.store.delete(start.id)
-        assert await bench.used(bench.owner, since=BEGAN, until=BEGAN + DAY) == counted, (
-            "the usage of a deleted session is gone"
-        )
+        rows = [(each.sessions, dict(each.usage)) for each in counted]
+        assert rows == [(1, {"audio_s": 20.0})], f"of one session that ended three times: {rows}"
+        for delete in (bench.store.delete_utterances, bench.store.delete):
+            await delete(start.id)
+            left = await bench.used(bench.owner, since=BEGAN, until=BEGAN + DAY)
+            assert left == counted, (
+                f"the usage of a session is not what it was after {delete.__name__}"
+            )
 
     @pytest.mark.asyncio
     async def test_usage_without_an_owner(self, bench: TranscriptBench) -> None:
@@ -196,4 +210,5 @@ class ChangingClauses(Kit):
         await bench.store.end(start.id, bench.end())
         after = await bench.used(None, since=BEGAN, until=BEGAN + DAY)
         assert len(after) == 1, "there is no row, or more than one, for sessions without an owner"
-        assert after[0].sessions == sum(each.sessions for each in before) + 1
+        counted = after[0].sessions - sum(each.sessions for each in before)
+        assert counted == 1, f"a session without an owner counts as {counted}"

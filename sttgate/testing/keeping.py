@@ -31,25 +31,26 @@ class KeepingClauses(Kit):
         await bench.store.end(start.id, end)
         found = await bench.read(start.id)
         kept = found.session.start
-        assert kept.id == start.id
-        assert kept.created_at == pytest.approx(start.created_at)
-        assert (kept.protocol, kept.sample_rate, kept.channels) == ("native/2", 16_000, 2)
+        assert kept.id == start.id, "the id is another"
+        assert kept.created_at == pytest.approx(start.created_at), "created_at has changed"
+        wire = (kept.protocol, kept.sample_rate, kept.channels)
+        assert wire == ("native/2", 16_000, 2), f"protocol, rate and channels are {wire}"
         assert dict(kept.metadata) == end.metadata, "end does not replace metadata"
-        assert kept.title == start.title
-        assert kept.client_ref == start.client_ref
+        assert kept.title == start.title, "the title has changed"
+        assert kept.client_ref == start.client_ref, "client_ref has changed"
         assert kept.owner == start.owner, "the owner is not kept"
         (utterance,) = found.utterances
         assert replace(utterance, words=tuple(utterance.words)) == said, "the utterance has changed"
         closed = found.session.end
         assert closed is not None, "the end of the session is missing"
-        assert (closed.state, closed.reason, closed.recording) == ("completed", "client", True)
-        assert closed.ended_at == pytest.approx(end.ended_at)
-        assert closed.duration == pytest.approx(end.duration)
-        assert tuple(closed.marks) == end.marks
-        assert tuple(closed.gaps) == end.gaps
-        assert dict(closed.usage) == end.usage
-        assert found.session.utterances == 1
-        assert found.text == said.text
+        outcome = (closed.state, closed.reason, closed.recording)
+        assert outcome == ("completed", "client", True), f"it ended as {outcome}"
+        assert closed.ended_at == pytest.approx(end.ended_at), "ended_at has changed"
+        assert closed.duration == pytest.approx(end.duration), "the duration has changed"
+        assert tuple(closed.marks) == end.marks, "the marks have changed"
+        assert tuple(closed.gaps) == end.gaps, "the gaps have changed"
+        assert dict(closed.usage) == end.usage, "the usage has changed"
+        assert found.session.utterances == 1, "the utterances are miscounted"
 
     @pytest.mark.asyncio
     async def test_unknown_session(self, bench: TranscriptBench) -> None:
@@ -58,11 +59,12 @@ class KeepingClauses(Kit):
         A failure usually means that "no such row" is treated as an error, or not noticed.
         """
         store, nobody = bench.store, str(uuid4())
-        assert await store.get(nobody) is None
-        assert await store.find(nobody) is None
-        assert await store.update(nobody, SessionChange(title="new")) is False
-        assert await store.delete_utterances(nobody) is False
-        assert await store.delete(nobody) is False
+        assert await store.get(nobody) is None, "get knows somebody"
+        assert await store.find(nobody) is None, "find knows somebody"
+        changed = await store.update(nobody, SessionChange(title="new"))
+        assert changed is False, "update says that it changed somebody"
+        assert await store.delete_utterances(nobody) is False, "delete_utterances found somebody"
+        assert await store.delete(nobody) is False, "delete says that there was somebody"
         assert await store.get(nobody) is None, "a change of nothing made a session"
 
     @pytest.mark.asyncio
@@ -74,9 +76,9 @@ class KeepingClauses(Kit):
         start = await bench.begun()
         await bench.store.add_utterance(start.id, bench.utterance(1))
         found = await bench.read(start.id)
-        assert found.session.end is None
-        assert dict(found.session.start.metadata) == start.metadata
-        assert len(found.utterances) == 1
+        assert found.session.end is None, "it has an end before it ended"
+        assert dict(found.session.start.metadata) == start.metadata, "the metadata has changed"
+        assert len(found.utterances) == 1, "what was said is not there before the end"
 
     @pytest.mark.asyncio
     async def test_find_is_get_without_utterances(self, bench: TranscriptBench) -> None:
@@ -124,7 +126,9 @@ class KeepingClauses(Kit):
         for text in (bench.word, "the first words", "the first words of it"):
             await bench.store.add_utterance(start.id, replace(said, text=text))
         found = await bench.read(start.id)
-        assert [each.text for each in found.utterances] == ["the first words of it"]
+        (kept, *more) = found.utterances
+        assert not more, "one utterance has become several"
+        assert kept.text == "the first words of it", "the last version is not the one that is kept"
         assert await bench.hits(start.id, bench.word) is None, "words that were replaced are found"
 
     @pytest.mark.asyncio
@@ -137,8 +141,8 @@ class KeepingClauses(Kit):
         await bench.store.end(start.id, replace(bench.end(), state="interrupted", reason="crash"))
         await bench.store.end(start.id, bench.end())
         end = (await bench.read(start.id)).session.end
-        assert end is not None
-        assert (end.state, end.reason) == ("completed", "client")
+        assert end is not None, "the end of the session is missing"
+        assert (end.state, end.reason) == ("completed", "client"), "the first end has stayed"
 
     @pytest.mark.asyncio
     async def test_utterances_in_order_of_time(self, bench: TranscriptBench) -> None:
@@ -153,7 +157,8 @@ class KeepingClauses(Kit):
             )
             await bench.store.add_utterance(start.id, said)
         found = await bench.read(start.id)
-        assert [each.start for each in found.utterances] == [1.0, 5.0, 9.0]
+        times = [each.start for each in found.utterances]
+        assert times == [1.0, 5.0, 9.0], f"utterances come in the order {times}"
 
     @pytest.mark.asyncio
     async def test_stored_is_stored(self, bench: TranscriptBench) -> None:
@@ -169,10 +174,10 @@ class KeepingClauses(Kit):
         await bench.store.open()
         found = await bench.store.get(start.id)
         assert found is not None, "the session is gone after close and open"
-        assert len(found.utterances) == 1
+        assert len(found.utterances) == 1, "what was said is gone after close and open"
         assert found.session.end is not None, "the end is gone after close and open"
         assert found.session.start.title == "new", "a change is gone after close and open"
-        assert dict(found.session.speakers) == {"0": "Ann"}
+        assert dict(found.session.speakers) == {"0": "Ann"}, "a change is gone after close and open"
         assert await bench.hits(start.id, bench.word), "nothing is found after close and open"
 
     @pytest.mark.asyncio
@@ -246,7 +251,8 @@ class KeepingClauses(Kit):
             )
         )
         for start in starts:
-            assert len((await bench.read(start.id)).utterances) == 3
+            kept = len((await bench.read(start.id)).utterances)
+            assert kept == 3, f"of 3 utterances {kept} are there"
 
     @pytest.mark.asyncio
     async def test_check(self, bench: TranscriptBench) -> None:
@@ -266,7 +272,7 @@ class KeepingClauses(Kit):
         await bench.store.close()
         await bench.store.close()
         tasks = await bench.before.tasks_left(FREED_WITHIN)
-        assert not tasks, f"tasks are left after close: {tasks}"
         threads = await bench.before.threads_left(FREED_WITHIN)
-        assert not threads, f"threads are left after close: {threads}"
         await bench.store.open()
+        assert not tasks, f"tasks are left after close: {tasks}"
+        assert not threads, f"threads are left after close: {threads}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -72,6 +73,23 @@ class RecordingStoreTests(Kit):
         session, source = bench.session(), bench.source()
         first = await bench.store.put(session, source)
         assert await bench.store.put(session, source) == first
+
+    @pytest.mark.asyncio
+    async def test_older_than(self, bench: RecordingBench) -> None:
+        """A store that tells which recordings are old tells of this one later, and not yet.
+
+        A failure usually means that the instant is taken for something else than seconds since
+        the epoch, or that deleted recordings are told of.
+        """
+        session, source = bench.session(), bench.source()
+        now = time.time()
+        await bench.store.put(session, source)
+        assert session not in await bench.store.older_than(now - 3600)
+        later = await bench.store.older_than(now + 3600)
+        if type(bench.store).older_than is not RecordingStore.older_than:
+            assert session in later
+        await bench.store.delete(session)
+        assert session not in await bench.store.older_than(now + 3600)
 
     @pytest.mark.asyncio
     async def test_put_at_once(self, bench: RecordingBench) -> None:

@@ -77,8 +77,9 @@ class SearchingClauses(Kit):
         A failure usually means that each word is looked for in the session as a whole.
         """
         start = await bench.said(f"first {bench.word}", f"second {bench.word}")
-        assert await bench.hits(start.id, f"second {bench.word}")
-        assert await bench.hits(start.id, f"first second {bench.word}") is None
+        assert await bench.hits(start.id, f"second {bench.word}"), "an utterance was not found"
+        hits = await bench.hits(start.id, f"first second {bench.word}")
+        assert hits is None, "two utterances were taken for one"
 
     @pytest.mark.asyncio
     async def test_search_for_a_phrase(self, bench: TranscriptBench) -> None:
@@ -88,7 +89,9 @@ class SearchingClauses(Kit):
         """
         start = await bench.said(f"the green {bench.word} house")
         assert await bench.hits(start.id, f'"green {bench.word} house"'), "a phrase was not found"
-        assert await bench.hits(start.id, f'"GREEN {bench.word}" the'), "words beside a phrase"
+        assert await bench.hits(start.id, f'"GREEN {bench.word}" the'), (
+            "a phrase with a word was not found"
+        )
         for query in (
             f'"{bench.word} green"',
             f'"the {bench.word}"',
@@ -106,7 +109,7 @@ class SearchingClauses(Kit):
         assert await bench.hits(start.id, bench.word[:12]), (
             "nothing is found before a word is whole"
         )
-        assert await bench.hits(start.id, f"{bench.word} stat")
+        assert await bench.hits(start.id, f"{bench.word} stat"), "a last word that goes on"
         assert await bench.hits(start.id, f"stat {bench.word}") is None, "a word in front may go on"
         assert await bench.hits(start.id, bench.word[3:]) is None, "the end of a word is found"
 
@@ -135,10 +138,11 @@ class SearchingClauses(Kit):
         start = await bench.said("nothing", *(f"{bench.word} {n}" for n in range(5)))
         other = await bench.said(f"{bench.word} {bench.word} {bench.word}")
         found = await bench.listed(SessionQuery(text=bench.word))
-        assert sorted(each.start.id for each in found) == sorted((start.id, other.id))
+        once = sorted(each.start.id for each in found) == sorted((start.id, other.id))
+        assert once, "a session is missing, or listed more than once"
         hits = await bench.hits(start.id, bench.word)
-        assert [hit.utterance for hit in hits or ()] == [2, 3, 4]
-        assert [hit.start for hit in hits or ()] == [2.0, 3.0, 4.0]
+        shown = [(hit.utterance, hit.start) for hit in hits or ()]
+        assert shown == [(2, 2.0), (3, 3.0), (4, 4.0)], f"not the first three: {shown}"
         hits = await bench.hits(other.id, bench.word)
         assert [hit.utterance for hit in hits or ()] == [1], "hits of another session"
 
@@ -155,10 +159,12 @@ class SearchingClauses(Kit):
             owner = bench.owner if number < 4 else f"{bench.owner}-2"
             starts.append(await bench.said(text, created_at=BEGAN + number, owner=owner))
         page = await bench.store.list(SessionQuery(text=bench.word, limit=2, since=BEGAN))
-        assert [each.start.id for each in page.sessions] == [starts[4].id, starts[2].id]
+        full = [each.start.id for each in page.sessions] == [starts[4].id, starts[2].id]
+        assert full, "the first page is not the newest two that match"
         assert all(each.hits for each in page.sessions), "a session of a search has no hits"
         found = await bench.listed(SessionQuery(text=bench.word, limit=2))
-        assert [each.start.id for each in found] == [starts[n].id for n in (4, 2, 0)]
+        all_of_them = [each.start.id for each in found] == [starts[n].id for n in (4, 2, 0)]
+        assert all_of_them, "a session is missing, or on two pages"
         for query, expected in (
             (SessionQuery(text=bench.word, owner=bench.owner), [2, 0]),
             (SessionQuery(text=bench.word, until=BEGAN + 2), [0]),

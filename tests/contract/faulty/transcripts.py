@@ -237,12 +237,11 @@ class TextAsAWhole(Searching):
 
 class WordsOfTheSession(Healthy):
     async def list(self, query: SessionQuery) -> SessionPage:
-        page = await super().list(replace(query, text=None))
-        kept = list(page.sessions)
+        found: dict[str, StoredSession] | None = None
         for word in (query.text or "").split():
-            ids = {s.start.id for s in await self.everything(SessionQuery(text=word))}
-            kept = [session for session in kept if session.start.id in ids]
-        return SessionPage(sessions=kept)
+            more = {s.start.id: s for s in await self.everything(replace(query, text=word))}
+            found = {key: more[key] for key in more if found is None or key in found}
+        return SessionPage(sessions=list((found or {}).values()))
 
 
 class QuotesAreDropped(Searching):
