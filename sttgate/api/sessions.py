@@ -57,6 +57,7 @@ def describe(conversation: Conversation) -> dict[str, object]:
     """Return a conversation as the API shows it: times are seconds, instants since the epoch."""
     session = conversation.session
     body: dict[str, object] = msgspec.to_builtins(session.start)
+    del body["owner"]
     end = {} if session.end is None else msgspec.to_builtins(session.end)
     for key in ("provider", "model", "language", "metadata"):
         if end.get(key) is None:

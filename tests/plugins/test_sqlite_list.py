@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sttgate import SessionQuery
+from sttgate import SessionChange, SessionQuery
 from sttgate.errors import RequestError
+from sttgate.stores import Scalar
 from sttgate_sqlite.store import SqliteStore
 
 from .test_sqlite import END, no_leaked_thread, path, session, store
@@ -68,3 +69,57 @@ async def test_bad_cursor(store: SqliteStore, cursor: str) -> None:
     """A cursor that is not from a page is the caller's mistake, not the store's."""
     with pytest.raises(RequestError, match="cursor"):
         await store.list(SessionQuery(cursor=cursor))
+
+
+async def test_list_by_owner(store: SqliteStore) -> None:
+    """The list can be narrowed to the sessions of one owner, together with everything else."""
+    for number, owner in enumerate(("ann", "bob", None, "ann")):
+        await store.begin(session(number, owner=owner, language="en" if number else "fr"))
+
+    async def ids(**filters: object) -> list[str]:
+        page = await store.list(SessionQuery(**filters))
+        return [s.start.id for s in page.sessions]
+
+    assert await ids(owner="ann") == ["s3", "s0"]
+    assert await ids(owner="ann", language="fr") == ["s0"]
+    assert await ids(owner="") == []
+    assert await ids(owner="nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"desk": "a"}, ["s2", "s1"]),
+        ({"desk": "a", "count": 3}, ["s1"]),
+        ({"count": 3.0}, ["s1"]),
+        ({"count": 1}, ["s2"]),
+        ({"count": True}, ["s3"]),
+        ({"count": "3"}, []),
+        ({"note": None}, ["s1"]),
+        ({"desk": None}, []),
+        ({'$."x.y"': "z"}, ["s3"]),
+        ({"x.y": "z"}, []),
+        ({"": ""}, ["s3"]),
+        ({"desk": "A"}, []),
+        ({"desk": "\ud83d"}, []),
+        ({}, ["s3", "s2", "s1"]),
+    ],
+)
+async def test_list_by_metadata(
+    store: SqliteStore, asked: dict[str, Scalar], expected: list[str]
+) -> None:
+    """Sessions are found that have all the values: of the same type, but a number is a number."""
+    await store.begin(session(1, metadata={"desk": "a", "count": 3, "note": None}))
+    await store.begin(session(2, metadata={"desk": "a", "count": 1}))
+    await store.begin(session(3, metadata={"count": True, '$."x.y"': "z", "": ""}))
+    page = await store.list(SessionQuery(metadata=asked))
+    assert [s.start.id for s in page.sessions] == expected
+
+
+async def test_metadata_is_looked_for_as_it_is_now(store: SqliteStore) -> None:
+    """What end replaced or somebody changed is what the list goes by."""
+    await store.begin(session(1, metadata={"desk": "a"}))
+    await store.end("s1", replace(END, metadata={"desk": "b"}))
+    await store.update("s1", SessionChange(metadata={"floor": 2}))
+    for metadata, count in (({"desk": "a"}, 0), ({"desk": "b", "floor": 2}, 1)):
+        assert len((await store.list(SessionQuery(metadata=metadata))).sessions) == count
