@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sttgate.batch import BatchProvider, Recognized
+    from sttgate.batch import BatchProvider, EngineThreads, Recognized
     from sttgate.errors import (
         ErrorCode,
         NotConfigured,
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "batch": ("BatchProvider", "Recognized"),
+    "batch": ("BatchProvider", "EngineThreads", "Recognized"),
     "errors": (
         "ErrorCode",
         "NotConfigured",
@@ -127,6 +127,7 @@ __all__ = [
     "Control",
     "Conversation",
     "DayUsage",
+    "EngineThreads",
     "ErrorCode",
     "Finalized",
     "FromEnv",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -17,11 +17,12 @@ from sttgate.voice.queue import WorkQueue
 from sttgate.voice.recognized import Recognized
 from sttgate.voice.segmenter import SAMPLE_RATE, Rules, Segmenter, samples
 from sttgate.voice.stream import Habits, Stream
+from sttgate.voice.threads import EngineThreads
 
 if TYPE_CHECKING:
     from sttgate.voice.detector import VoiceModel
 
-__all__ = ["BatchProvider", "Recognized"]
+__all__ = ["BatchProvider", "EngineThreads", "Recognized"]
 
 _SHORTEST_ENDPOINT_MS = 100
 """Shorter pauses lie within words."""
@@ -45,6 +46,9 @@ class BatchProvider(Provider):
     ``endpointing_ms``: the pause that closes an utterance, False for none; a stream may ask for another.
     ``max_utterance``: seconds of the longest utterance; speech without a pause is cut where the voice
     is weakest.
+    ``part_pauses``: pairs of seconds, longest first: speech of so many is cut at a pause of so many,
+    though the utterance goes on. For an engine whose cost grows with length cut early; by default it
+    is rather late, for the context. The last pair begins with 0.
     ``interim_interval``: recognise the open utterance again after so many seconds of it, and show that
     as an interim; None for no interims.
     ``eager``: begin with the final in the first pause, which makes it quicker but is for nothing when
@@ -65,6 +69,7 @@ class BatchProvider(Provider):
         *,
         endpointing_ms: int | Literal[False] = 500,
         max_utterance: float = 20.0,
+        part_pauses: Sequence[tuple[float, float]] | None = None,
         interim_interval: float | None = None,
         eager: bool = True,
         concurrency: int | None = None,
@@ -73,6 +78,11 @@ class BatchProvider(Provider):
     ) -> None:
         self._endpointing_ms = endpointing_ms
         self._longest = samples(max_utterance)
+        # The nearer the limit, the shorter the pause that is taken for a place to cut.
+        by_default = ((0.75 * max_utterance, 0.15), (0.5 * max_utterance, 0.3), (0.0, 0.8))
+        self._part_pauses = tuple(
+            (samples(length), samples(pause)) for length, pause in part_pauses or by_default
+        )
         self._interim_every = samples(interim_interval) if interim_interval else None
         self._eager = eager
         self._concurrency = concurrency
@@ -87,13 +97,13 @@ class BatchProvider(Provider):
 
         ``pcm`` is 16 kHz mono, 16-bit, half a second to ``max_utterance``, with some silence around
         the voice. ``params`` are those of its stream. Several calls run at once, also for one stream.
-        Never block the event loop: a model works in threads. Raise subclasses of ProviderError; after
-        one the host hears the utterance again, here or elsewhere. A call that is no longer wanted is
-        cancelled.
+        Never block the event loop: a model works in ``EngineThreads``. Raise subclasses of
+        ProviderError; after one the host hears the utterance again, here or elsewhere. A call that
+        is no longer wanted is cancelled.
         """
 
     async def open(self) -> None:
-        """Load the voice activity detector in a thread."""
+        """Load the voice activity detector in a thread, and switch off onnxruntime's telemetry."""
         voice = await asyncio.to_thread(load_voice_model, self._voice_file)
         self._running = _Running(voice, WorkQueue(self._concurrency, self._timeout))
 
@@ -146,12 +156,7 @@ class BatchProvider(Provider):
         longest = self._longest
         return Rules(
             endpoint=None if pause is False else samples(max(pause, _SHORTEST_ENDPOINT_MS) / 1000),
-            # The nearer the limit, the shorter the pause that is taken for a place to cut.
-            part_pauses=(
-                (longest * 3 // 4, samples(0.15)),
-                (longest // 2, samples(0.3)),
-                (0, samples(0.8)),
-            ),
+            part_pauses=self._part_pauses,
             longest=longest,
             cut_window=min(samples(3.0), longest // 3),
         )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import wave
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
-import soxr
 
 from sttgate import (
     BatchProvider,
@@ -35,24 +31,9 @@ from sttgate import (
     Word,
 )
 from sttgate.testing import ScriptedAudio, collect, silence, tone
+from tests.speech import SECOND, assert_in_order, chunks, finals, interims, reading, spoken
 
-SECOND = 32_000
 FINALS_ONLY = StreamParams(interim_results=False)
-
-
-@cache
-def reading() -> bytes:
-    """Return 44 s of a reading, 16 kHz mono: it comes inside the package moonshine-voice."""
-    spec = find_spec("moonshine_voice")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    with wave.open(f"{spec.submodule_search_locations[0]}/assets/two_cities.wav") as file:
-        pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return soxr.resample(pcm, file.getframerate(), 16_000).astype("<i2").tobytes()
-
-
-def chunks(pcm: bytes, size: int = 3200) -> list[bytes]:
-    return [pcm[i : i + size] for i in range(0, len(pcm), size)]
 
 
 class Numbering(BatchProvider):
@@ -84,31 +65,6 @@ async def opened(provider: BatchProvider) -> AsyncIterator[None]:
         yield
     finally:
         await provider.close()
-
-
-def finals(events: Sequence[ProviderEvent]) -> list[Transcript]:
-    return [event for event in events if isinstance(event, Transcript) and event.is_final]
-
-
-def interims(events: Sequence[ProviderEvent]) -> list[Transcript]:
-    return [event for event in events if isinstance(event, Transcript) and not event.is_final]
-
-
-def spoken(events: Sequence[ProviderEvent]) -> list[Transcript]:
-    return [final for final in finals(events) if final.text]
-
-
-def assert_in_order(events: Sequence[ProviderEvent], seconds: float) -> None:
-    """Finals are ordered and reach the end; all times keep to what is not settled yet."""
-    settled = 0.0
-    for event in events:
-        if isinstance(event, Transcript):
-            assert settled <= event.start <= event.end <= seconds
-            times = [time for word in event.words for time in (word.start, word.end)]
-            assert times == sorted(times)
-            assert all(event.start <= time <= event.end for time in times)
-            settled = event.end if event.is_final else settled
-    assert settled == pytest.approx(seconds)
 
 
 async def test_speech_is_cut_into_utterances() -> None:

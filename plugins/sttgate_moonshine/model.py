@@ -2,6 +2,8 @@
 
 The graphs are those of moonshine-voice 0.1.0: an encoder from samples to features, and a merged
 decoder whose ``use_cache_branch`` tells the first token from the rest.
+
+Importing this module loads numpy and onnxruntime: do it in a thread.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from sttgate_moonshine.segmenter import SAMPLE_RATE
+from sttgate_moonshine.assets import Assets
 
+_SAMPLE_RATE = 16_000
 _BEGIN, _END = 1, 2
 _TOKENS_PER_SECOND = 6.5
 """More is no speech any more, but a loop (the limit Moonshine's authors set)."""
-_PADDING = SAMPLE_RATE // 4
+_PADDING = _SAMPLE_RATE // 4
 """Silence after the audio: fewer last words are lost, and the convolutions have their 900 samples."""
 _LEVEL = 10 ** (-23 / 20)
 _MAX_GAIN = 10 ** (36 / 20)
@@ -83,7 +86,7 @@ class Moonshine:
         feeds |= dict.fromkeys(self._past, self._nothing)
         feeds["use_cache_branch"] = value(np.array([False]))
         token = _BEGIN
-        for step in range(math.ceil(audio.shape[1] / SAMPLE_RATE * _TOKENS_PER_SECOND)):
+        for step in range(math.ceil(audio.shape[1] / _SAMPLE_RATE * _TOKENS_PER_SECOND)):
             feeds["input_ids"] = value(np.array([[token]], np.int64))
             logits, *present = self._decoder.run_with_ort_values(self._outputs, feeds)
             scores = logits.numpy()[0, -1]
@@ -98,6 +101,27 @@ class Moonshine:
                 if step == 0 or ".decoder." in name
             }
             feeds["use_cache_branch"] = value(np.array([True]))
+
+
+def load(assets: Assets, threads: int) -> Moonshine:
+    """Load the recogniser; blocks for about half a second."""
+    recognizer = Moonshine(
+        encoder=_session(assets.encoder, threads),
+        decoder=_session(assets.decoder, threads),
+        pieces=load_pieces(assets.tokenizer),
+    )
+    recognizer.recognize(bytes(32_000))  # the first run allocates; better now than under a caller
+    return recognizer
+
+
+def _session(file: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle threads would burn the cores that other streams need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # failures arrive as exceptions; do not print them as well
+    return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def load_pieces(path: Path) -> list[bytes]:

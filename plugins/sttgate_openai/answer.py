@@ -28,7 +28,7 @@ def read_answer(body: bytes, seconds: float) -> Recognized:
     segments = _dicts(answer.get("segments"))
     if segments and all(_is_silence(segment) for segment in segments):
         return Recognized(text="")
-    language = answer.get("language")
+    language = answer.get("language") or _first_code(answer.get("languages"))
     return Recognized(
         text=" ".join(answer["text"].split()),
         words=tuple(_words(answer, segments, seconds)),
@@ -40,6 +40,11 @@ def read_answer(body: bytes, seconds: float) -> Recognized:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _first_code(languages: Any) -> Any:
+    """gpt-transcribe lists what it heard, each with a code."""
+    return next((language.get("code") for language in _dicts(languages)), None)
 
 
 def _number(value: Any) -> float | None:

@@ -72,7 +72,7 @@ class Client:
 
     async def _post(self, pcm: bytes, options: RequestOptions, *, verbose: bool) -> bytes | Refusal:
         form = aiohttp.FormData(options.fields(verbose=verbose))
-        form.add_field("file", _wav(pcm), filename="audio.wav", content_type="audio/wav")
+        form.add_field("file", wav(pcm), filename="audio.wav", content_type="audio/wav")
         async with self._request("POST", "/audio/transcriptions", data=form) as response:
             if response.status != 200:
                 return await _refusal(response)
@@ -101,7 +101,7 @@ class Client:
 
 async def _refusal(response: aiohttp.ClientResponse) -> Refusal:
     body = await _read(response, _REFUSAL_MAX_BYTES)
-    return read_refusal(response.status, response.headers.get("Retry-After"), body)
+    return read_refusal(response.status, response.headers, body)
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -114,7 +114,8 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     return bytes(body[:most])
 
 
-def _wav(pcm: bytes) -> bytes:
+def wav(pcm: bytes) -> bytes:
+    """Return 16 kHz mono PCM as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)

@@ -7,8 +7,10 @@ those of OpenAI's "Error codes" page, and other servers may send none of them.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -24,6 +26,8 @@ from sttgate import (
 
 _QUOTE_MAX_CHARS = 200
 _RETRY_AFTER_MAX = 3_600.0
+_NO_CREDIT = "insufficient_quota"
+"""Type of a refusal with 429 that no waiting mends; ``code`` may name the budget that is spent."""
 _KEY = re.compile(r"\b(?:sk|gsk|pk|key|Bearer)[-_ ][^\s'\",;]+")
 """What looks like a key: OpenAI repeats part of a wrong one in its message."""
 
@@ -34,7 +38,7 @@ _REFUSALS: dict[int, tuple[type[ProviderError], str]] = {
     404: (ProviderRejected, "check base_url and model"),
     408: (ProviderTimeout, "it may work again soon"),
     413: (ProviderRejected, "make max_utterance smaller"),
-    429: (ProviderQuota, "too many requests, or no credit left"),
+    429: (ProviderQuota, "too many requests for now"),
     504: (ProviderTimeout, "it may work again soon"),
 }
 
@@ -45,9 +49,16 @@ class Refusal:
 
     status: int
     code: str
+    kind: str
     param: str
     message: str
-    retry_after: str | None
+    retry_after: float | None
+    """Seconds."""
+
+    @property
+    def is_about_credit(self) -> bool:
+        """Whether the account may not use more, rather than not so much at once."""
+        return _NO_CREDIT in (self.code, self.kind)
 
     @property
     def is_about_format(self) -> bool:
@@ -58,7 +69,7 @@ class Refusal:
         )
 
 
-def read_refusal(status: int, retry_after: str | None, body: bytes) -> Refusal:
+def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """Read what a server says of its refusal, whatever form it has."""
     try:
         content = json.loads(body)
@@ -73,10 +84,11 @@ def read_refusal(status: int, retry_after: str | None, body: bytes) -> Refusal:
     return Refusal(
         status=status,
         code=str(error.get("code") or error.get("type") or ""),
+        kind=str(error.get("type") or ""),
         param=str(error.get("param") or ""),
         # FastAPI's detail is a list of what it did not like.
         message=message if isinstance(message, str) else json.dumps(message),
-        retry_after=retry_after,
+        retry_after=_retry_after(headers),
     )
 
 
@@ -90,7 +102,9 @@ class Failures:
     def refused(self, refusal: Refusal) -> ProviderError:
         """Return the error for an answer that is no transcript."""
         status = refusal.status
-        if status in _REFUSALS:
+        if refusal.is_about_credit:
+            kind, advice = _REFUSALS[402]
+        elif status in _REFUSALS:
             kind, advice = _REFUSALS[status]
         elif 400 <= status < 500:
             kind, advice = ProviderRejected, "check its options and what the session asked for"
@@ -104,7 +118,7 @@ class Failures:
             + (f" ({said})" if said else "")
             + f": {advice}.",
             provider_code=self._quote(refusal.code) or None,
-            retry_after=_seconds(refusal.retry_after),
+            retry_after=refusal.retry_after,
         )
 
     def unreachable(self, why: str) -> ProviderError:
@@ -135,15 +149,22 @@ class Failures:
         return "".join(c if c.isprintable() else " " for c in text)[:_QUOTE_MAX_CHARS].strip()
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read a Retry-After header: seconds or an HTTP date (RFC 9110, 10.2.3)."""
-    if retry_after is None:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read when to come again: OpenAI's ``retry-after-ms``, else ``Retry-After`` (RFC 9110, 10.2.3)."""
+    precise = _number(headers.get("retry-after-ms"))
+    told = headers.get("Retry-After")
+    seconds = _number(told) if precise is None else precise / 1000
+    if seconds is None and told is not None:
         try:
-            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+            seconds = parsedate_to_datetime(told).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), _RETRY_AFTER_MAX) if seconds == seconds else None
+    return None if seconds is None else min(max(seconds, 0.0), _RETRY_AFTER_MAX)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number

@@ -8,7 +8,9 @@ timestamps are decoded and the context is not too tight.
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 import zlib
 
 import ctranslate2
@@ -33,6 +35,9 @@ _TOKENS_PER_SECOND = 12
 """More is no speech any more, but a loop."""
 _REPETITIVE = 2.4
 """Text that shrinks by more than this is a loop (Whisper's compression_ratio_threshold)."""
+_SAID_TWICE = 3
+"""So many words, repeated at once, are heard again with the whole context: with less the decoder may
+say them again behind the end of the audio."""
 _NO_SPEECH, _UNSURE = 0.6, -1.0
 """Whisper's thresholds for audio without speech."""
 _MAX_TOKENS, _MAX_PROMPT = 448, 200
@@ -44,6 +49,7 @@ class Whisper:
     """The model in memory: stateless, so one serves all streams and threads."""
 
     def __init__(self, options: WhisperOptions, workers: int) -> None:
+        ctranslate2.set_log_level(logging.ERROR)  # that a CPU has no float16 is no news
         self._model = WhisperModel(
             options.model,
             device=options.device,
@@ -159,5 +165,13 @@ def _text_tokens(tokens: list[int], timestamp_begin: int, seconds: float) -> lis
 
 
 def _is_repetitive(text: str) -> bool:
+    """Return whether some words are said twice in a row, or the text is a loop."""
     data = text.encode()
-    return bool(data) and len(data) / len(zlib.compress(data)) > _REPETITIVE
+    if data and len(data) / len(zlib.compress(data)) > _REPETITIVE:
+        return True
+    words = re.findall(r"\w+", text.lower())
+    return any(
+        words[at : at + length] == words[at + length : at + 2 * length]
+        for length in range(_SAID_TWICE, len(words) // 2 + 1)
+        for at in range(len(words) - 2 * length + 1)
+    )

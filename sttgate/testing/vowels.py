@@ -24,4 +24,4 @@ def voice(seconds: float, sample_rate: int = 16_000) -> bytes:
         sound += loudness * np.sin(harmonic * phase)
     sound *= 0.35 + 0.65 * np.abs(np.sin(np.pi * at / VOWEL))  # syllables
     loudest = np.abs(sound).max(initial=1e-9)
-    return (12_000 / loudest * sound).astype("<i2").tobytes()
+    return bytes((12_000 / loudest * sound).astype("<i2").tobytes())

@@ -24,20 +24,17 @@ def samples(seconds: float) -> int:
 class Rules:
     """When to call something speech and a pause. Lengths are samples, levels are probabilities."""
 
-    endpoint: int | None = samples(0.5)
+    endpoint: int | None
     """The pause that closes an utterance; None: no pause does."""
-    part_pauses: tuple[tuple[int, int], ...] = tuple(
-        (samples(length), samples(pause))
-        for length, pause in ((10.0, 0.1), (8.0, 0.15), (6.0, 0.2), (4.0, 0.3), (0.0, 0.8))
-    )
+    part_pauses: tuple[tuple[int, int], ...]
     """Pairs, longest first: speech of this length is cut into parts at this pause. The longer it
     is, the more a decode costs, and the better the words do without what is to come."""
+    longest: int
+    """No segment is longer: it is cut where the voice is weakest."""
+    cut_window: int
+    """How far back from its limit a segment may be cut."""
     guess_pause: int = samples(0.2)
     """The pause after which it pays to decode on suspicion, so that the final is ready in time."""
-    longest: int = samples(18.0)
-    """No segment is longer: it is cut where the voice is weakest."""
-    cut_window: int = samples(3.0)
-    """How far back from its limit a segment may be cut."""
     begin_level: float = 0.5
     """A frame above this level can begin speech."""
     hold_level: float = 0.35

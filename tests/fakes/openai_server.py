@@ -1,8 +1,9 @@
 """A fake of ``POST /v1/audio/transcriptions``: words by the length of the audio, faults on demand.
 
 Wire facts are those of OpenAI's reference "Create transcription" and its "Error codes" page: the form
-fields, the two JSON formats, that models of the gpt-4o family refuse ``verbose_json``, and the bodies
-of refusals. ``style`` plays the servers that speak like it.
+fields, the two JSON formats, that gpt models refuse ``verbose_json``, and the bodies of refusals.
+``style`` plays the servers that speak like it; tests/plugins/test_openai_vendor.py has OpenAI's own
+client check it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Request:
     """One request for a transcription, as it came."""
 
     fields: MultiDict[str]
+    file: tuple[str, str | None, bytes]
+    """Name, type and content."""
     authorization: str | None
     sample_rate: int
     seconds: float
@@ -95,17 +98,18 @@ class FakeOpenAI:
 
     async def _transcribe(self, request: web.Request) -> web.StreamResponse:
         fields: MultiDict[str] = MultiDict()
-        audio = b""
+        file: tuple[str, str | None, bytes] = "", None, b""
         async for part in await request.multipart():
             if part.name == "file":
                 assert part.filename
-                audio = bytes(await part.read())
+                file = part.filename, part.headers.get("Content-Type"), bytes(await part.read())
             else:
                 fields.add(str(part.name), (await part.read()).decode())
-        with wave.open(io.BytesIO(audio)) as file:
-            assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
-            rate, seconds = file.getframerate(), file.getnframes() / file.getframerate()
-        self.requests.append(Request(fields, request.headers.get("Authorization"), rate, seconds))
+        with wave.open(io.BytesIO(file[2])) as audio:
+            assert (audio.getnchannels(), audio.getsampwidth()) == (1, 2)
+            rate, seconds = audio.getframerate(), audio.getnframes() / audio.getframerate()
+        key = request.headers.get("Authorization")
+        self.requests.append(Request(fields, file, key, rate, seconds))
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         try:
@@ -132,14 +136,14 @@ class FakeOpenAI:
             return response
         if faults.body is not None:
             return web.Response(body=faults.body, content_type="application/json")
-        verbose = fields["response_format"] == "verbose_json"
+        verbose = fields.get("response_format") == "verbose_json"
         if verbose and faults.refuses_verbose:
             detail = {
                 "object": "error",
                 "message": "Currently only supports json, text: verbose_json",
             }
             return web.json_response(detail, status=400)
-        if verbose and fields["model"].startswith("gpt-4o"):
+        if verbose and fields["model"].startswith("gpt-"):
             return _refuses_format(fields["model"])
         return web.json_response(self._transcript(fields, seconds, verbose=verbose))
 
@@ -151,7 +155,10 @@ class FakeOpenAI:
         said = self.text.split() if self.text is not None else [f"word{n}" for n in range(count)]
         text = " ".join(said)
         if not verbose:
-            return {"text": text}
+            short: dict[str, Any] = {"text": text}
+            if fields["model"] == "gpt-transcribe":
+                short["languages"] = [{"code": "en"}]
+            return short
         words = [
             {"word": word, "start": n * step, "end": min((n + 1) * step, seconds)}
             for n, word in enumerate(said)
@@ -167,6 +174,7 @@ class FakeOpenAI:
         if self._style == "whisper.cpp":
             told = [word | {"word": f" {word['word']}", "probability": 0.9} for word in words]
             return whole | {"language": "en", "segments": [segment | {"words": told}]}
+        whole["usage"] = {"type": "duration", "seconds": seconds}
         asked = fields.getall("timestamp_granularities[]", ["segment"])
         if "segment" in asked:
             whole["segments"] = [segment]

@@ -25,6 +25,7 @@ PUBLIC = [
     "Control",
     "Conversation",
     "DayUsage",
+    "EngineThreads",
     "ErrorCode",
     "Finalized",
     "FromEnv",

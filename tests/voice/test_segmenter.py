@@ -1,4 +1,4 @@
-"""The segmenter of the local engine: probabilities in, decisions out; no audio, no model."""
+"""The segmenter: probabilities in, decisions out; no audio, no model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sttgate_moonshine.segmenter import (
+from sttgate.voice.segmenter import (
     FRAME,
     Began,
     Closed,
@@ -22,6 +22,15 @@ from sttgate_moonshine.segmenter import (
     samples,
 )
 
+RULES = Rules(
+    endpoint=samples(0.5),
+    part_pauses=tuple(
+        (samples(length), samples(pause))
+        for length, pause in ((10, 0.1), (8, 0.15), (6, 0.2), (4, 0.3), (0, 0.8))
+    ),
+    longest=samples(18),
+    cut_window=samples(3),
+)
 VOICE, FAINT, SILENCE = 0.9, 0.4, 0.05
 
 
@@ -29,7 +38,7 @@ VOICE, FAINT, SILENCE = 0.9, 0.4, 0.05
 class Scene:
     """Plays levels to a segmenter and remembers what it decided."""
 
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = RULES
     decisions: list[Decision] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -184,7 +193,7 @@ def test_silence_is_settled_in_pieces_that_leave_room_for_a_word() -> None:
 
 def test_without_endpoints_pauses_close_parts_only() -> None:
     """With endpointing off the utterance stays open through any silence."""
-    scene = Scene(Rules(endpoint=None))
+    scene = Scene(replace(RULES, endpoint=None))
     for _ in range(3):
         scene.play(VOICE, 1)
         scene.play(SILENCE, 12)
@@ -196,7 +205,7 @@ def test_without_endpoints_pauses_close_parts_only() -> None:
 
 def test_a_late_endpoint_follows_its_part() -> None:
     """With a long endpoint the words do not wait for it."""
-    scene = Scene(Rules(endpoint=samples(3)))
+    scene = Scene(replace(RULES, endpoint=samples(3)))
     scene.play(VOICE, 1)
     (part,) = closed(scene.play(SILENCE, 1))
     assert part.speech is not None
@@ -207,7 +216,7 @@ def test_a_late_endpoint_follows_its_part() -> None:
 
 def test_speech_after_a_long_pause_is_news_even_within_an_utterance() -> None:
     """A late endpoint does not hide that somebody began to speak again."""
-    scene = Scene(Rules(endpoint=None))
+    scene = Scene(replace(RULES, endpoint=None))
     scene.play(VOICE, 1)
     scene.play(SILENCE, 2)
     assert any(isinstance(decision, Began) for decision in scene.play(VOICE, 1))
@@ -238,7 +247,7 @@ def test_settling_in_silence_settles_it_once() -> None:
 
 def test_settling_nothing_says_nothing() -> None:
     """Without audio there is nothing to settle."""
-    assert Segmenter(Rules()).settle(0) == []
+    assert Segmenter(RULES).settle(0) == []
 
 
 def test_settling_in_a_pause_uses_the_guess() -> None:
@@ -254,7 +263,7 @@ def test_settling_in_a_pause_uses_the_guess() -> None:
 @pytest.mark.parametrize("endpoint", [None, samples(0.5)])
 def test_a_microphone_that_stops_is_a_pause(endpoint: int | None) -> None:
     """Audio that no longer comes closes the utterance, unless pauses never do."""
-    scene = Scene(Rules(endpoint=endpoint))
+    scene = Scene(replace(RULES, endpoint=endpoint))
     scene.play(VOICE, 1)
     (final,) = closed(scene.segmenter.idle(scene.segmenter.position))
     assert final.end == scene.segmenter.position
@@ -277,7 +286,7 @@ def test_whatever_comes_segments_are_ordered_bounded_and_complete(
     runs: list[tuple[float, int]], endpoint: int | None, finalize: set[int]
 ) -> None:
     """Finals never overlap or overrun, ask only for audio still kept, and cover all of it in the end."""
-    rules = replace(Rules(), endpoint=endpoint)
+    rules = replace(RULES, endpoint=endpoint)
     segmenter = Segmenter(rules)
     settled = needed = 0
     levels = [level for level, count in runs for _ in range(count)]
