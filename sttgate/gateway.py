@@ -16,7 +16,8 @@ from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
 from sttgate.config.model import LimitsConfig, RetentionConfig
 from sttgate.conversations import in_spool
-from sttgate.errors import ErrorCode, NotConfigured, RequestError, SttgateError
+from sttgate.errors import ErrorCode, NotConfigured, RequestError, StoreError, SttgateError
+from sttgate.loop_lag import watch_loop_lag
 from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
@@ -25,12 +26,14 @@ from sttgate.session.recovery import reopen
 from sttgate.session.session import Past, Session
 from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.tally import Tally
+from sttgate.session.tracing import Tracing
 from sttgate.stores import RecordingStore, TranscriptStore
 
 log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 25.0  # seconds
 DEADLINE_INTERVAL = 1.0  # seconds
+STORE_CHECK_TIMEOUT = 5.0  # seconds
 RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
@@ -76,6 +79,7 @@ class Gateway:
         self.draining = False
         self.spool = spool
         self.tally = Tally()
+        self.tracing: Tracing | None = None
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
         self._retention = Retention(
@@ -143,6 +147,7 @@ class Gateway:
             asyncio.create_task(self._recover(), name="recovery"),
             asyncio.create_task(self._end_overdue(), name="deadlines"),
             asyncio.create_task(self._retention.run(), name="retention"),
+            asyncio.create_task(watch_loop_lag(self.tally.loop_lag), name="loop lag"),
         ]
 
     async def close(self) -> None:
@@ -206,7 +211,15 @@ class Gateway:
         self, params: SessionParams, chain: Chain, folder: SpoolFolder, past: Past | None = None
     ) -> Session:
         session = Session(
-            params, chain, self.spool, folder, self.transcripts, self.recordings, self.tally, past
+            params,
+            chain,
+            self.spool,
+            folder,
+            self.transcripts,
+            self.recordings,
+            self.tally,
+            past,
+            self.tracing(params) if self.tracing is not None else None,
         )
         self.sessions[session.id] = session
         task = asyncio.create_task(session.run(), name=f"session {session.id}")
@@ -217,6 +230,22 @@ class Gateway:
     def holds(self, session_id: str) -> bool:
         """Whether a session runs, here or in another process, or is still to be recovered."""
         return session_id in self.sessions or in_spool(self.spool.path, session_id)
+
+    @property
+    def welcomes(self) -> bool:
+        """Whether new sessions should come here, as far as they can be stored."""
+        return self.ready and not self.draining
+
+    async def check_stores(self) -> dict[str, bool]:
+        """Return for spool, transcripts and recordings whether they can write."""
+        transcripts, recordings = await asyncio.gather(
+            _can_write(self.transcripts), _can_write(self.recordings)
+        )
+        return {
+            "spool": self.spool.error is None,
+            "transcripts": transcripts,
+            "recordings": recordings,
+        }
 
     def find_resumable(self, session_id: str, token: str) -> Session | None:
         """Return the live session with this id if the token is its own."""
@@ -323,6 +352,15 @@ class Gateway:
         self._running.pop(session_id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_crashed", session=session_id, exc_info=error)
+
+
+async def _can_write(store: TranscriptStore | RecordingStore) -> bool:
+    try:
+        async with asyncio.timeout(STORE_CHECK_TIMEOUT):
+            await store.check()
+    except (StoreError, TimeoutError):
+        return False
+    return True
 
 
 def _speaks(provider: ConfiguredProvider, language: str) -> bool:

@@ -59,7 +59,7 @@ def serve(
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
     serving = serve_app(config, lambda gateway, url: _print_banner(config, gateway, url))
-    run(serving, level="info", service=True)
+    run(serving, level=config.log.level, log_format=config.log.format)
 
 
 def _print_banner(config: Config, gateway: Gateway, url: str) -> None:

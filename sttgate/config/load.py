@@ -20,12 +20,14 @@ from sttgate.config.model import (
     AccessConfig,
     Config,
     LimitsConfig,
+    LogConfig,
     PluginsConfig,
     ProviderConfig,
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
     StoreConfig,
+    TracesConfig,
 )
 from sttgate.config.options import anchored, fill
 from sttgate.config.reading import LARGEST_TEXT, parse
@@ -44,6 +46,8 @@ SECTIONS = (
     "access",
     "limits",
     "retention",
+    "log",
+    "traces",
     "plugins",
 )
 
@@ -178,13 +182,15 @@ class _Loading:
         access = self._section("access", AccessConfig)
         limits = self._section("limits", LimitsConfig)
         retention = self._section("retention", RetentionConfig)
+        log = self._section("log", LogConfig)
+        traces = self._section("traces", TracesConfig)
         providers = self._providers(plugins)
         chain = self._chain()
         transcripts = self._store("transcripts", plugins, plugins.transcript_stores)
         recordings = self._store("recordings", plugins, plugins.recording_stores)
         if not (server and spool and providers and chain and transcripts and recordings):
             return None
-        if not (access and limits and retention):
+        if not (access and limits and retention and log and traces):
             return None
         return Config(
             path=self._path,
@@ -198,6 +204,8 @@ class _Loading:
             access=access,
             limits=limits,
             retention=retention,
+            log=log,
+            traces=traces,
             plugins=plugins,
             warnings=tuple(sorted(self.document.problems, key=self._order)),
         )

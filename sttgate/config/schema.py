@@ -14,10 +14,12 @@ from sttgate.config.model import (
     SHIPPED,
     AccessConfig,
     LimitsConfig,
+    LogConfig,
     PluginsConfig,
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
+    TracesConfig,
 )
 from sttgate.config.options import variable_of
 from sttgate.plugins import Offer, Plugins
@@ -95,6 +97,8 @@ def json_schema(plugins: Plugins) -> Schema:
             "access": _section(AccessConfig),
             "limits": _section(LimitsConfig),
             "retention": _section(RetentionConfig),
+            "log": _section(LogConfig),
+            "traces": _section(TracesConfig),
             "plugins": _section(PluginsConfig),
         },
         "$defs": definitions,

@@ -27,9 +27,7 @@ def clusters(word: str) -> Iterator[str]:
     cluster = ""
     for character in word:
         belongs = (
-            not cluster
-            or _kind(character) in _FOLLOWING
-            or _kind(cluster[-1]) in {*_OPENING, "Cf"}
+            not cluster or _kind(character) in _FOLLOWING or _kind(cluster[-1]) in {*_OPENING, "Cf"}
         )
         if not belongs or width(cluster + character) > _LONGEST_CLUSTER:
             yield cluster

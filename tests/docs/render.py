@@ -28,10 +28,12 @@ from sttgate.config.model import (
     AccessConfig,
     JwtConfig,
     LimitsConfig,
+    LogConfig,
     PluginsConfig,
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
+    TracesConfig,
 )
 from sttgate.config.options import variable_of
 from sttgate.config.schema import describe
@@ -52,6 +54,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "access.jwt": JwtConfig,
     "limits": LimitsConfig,
     "retention": RetentionConfig,
+    "log": LogConfig,
+    "traces": TracesConfig,
     "plugins": PluginsConfig,
 }
 
