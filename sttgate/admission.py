@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sttgate.access.addresses import Allowance
 from sttgate.access.principal import EVERYBODY, Principal
 from sttgate.config.model import LimitsConfig
 from sttgate.errors import ErrorCode, RequestError
@@ -29,9 +30,28 @@ class Admission:
     """Counts the live sessions of each caller against ``limits``; ``max_sessions`` is for all."""
 
     def __init__(self, limits: LimitsConfig, max_sessions: int) -> None:
+        self._callers: dict[str, Caller] = {}
+        self._connects: Allowance | None = None
+        self.use(limits, max_sessions)
+
+    def use(self, limits: LimitsConfig, max_sessions: int) -> None:
+        """Judge by these from now on."""
         self.limits = limits
         self.max_sessions = max_sessions
-        self._callers: dict[str, Caller] = {}
+        per_minute = limits.connects_per_minute
+        if per_minute is None:
+            self._connects = None
+        elif self._connects is None or self._connects.per_minute != per_minute:
+            self._connects = Allowance(per_minute)
+
+    def connect(self, address: str) -> float:
+        """Count a connection from ``address``; if it is one too many return the seconds to wait."""
+        if self._connects is None:
+            return 0.0
+        wait = self._connects.wait(address)
+        if not wait:
+            self._connects.take(address)
+        return wait
 
     @property
     def full(self) -> bool:

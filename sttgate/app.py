@@ -20,13 +20,15 @@ from sttgate.api.problems import problem_details
 from sttgate.api.routing import routes, scope_of_operation
 from sttgate.api.sessions import SessionsApi
 from sttgate.config import Config
-from sttgate.gateway import Gateway, StartupError
+from sttgate.gateway import Gateway
+from sttgate.lineup import StartupError
 from sttgate.operations.health import Health
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
 from sttgate.operations.requests import log_requests
 from sttgate.operations.traces import traced
 from sttgate.protocols.native import PATH, NativeEndpoint
+from sttgate.reloading import Reloader
 
 log = structlog.get_logger(__name__)
 
@@ -106,9 +108,12 @@ async def _index(request: web.Request) -> web.Response:
     )
 
 
-async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> None:
+async def serve(
+    config: Config, on_ready: Callable[[Gateway, str], None], load: Callable[[], Config]
+) -> None:
     """Serve until SIGTERM or Ctrl-C; ``on_ready(gateway, url)`` is called once clients can connect.
 
+    ``load()`` reads the configuration again, when its file changes or SIGHUP comes.
     The first signal drains: running sessions may finish. The second one settles them at once.
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
@@ -124,6 +129,7 @@ async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> Non
         access_log=None,  # aiohttp's prints the query, so tokens
     )
     signals = Signals()
+    reloader = Reloader(config, gateway, load)
     try:
         await runner.setup()
         host, port = config.server.host, config.server.port
@@ -135,18 +141,22 @@ async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> Non
                 f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}; "
                 "set another 'server.port' in the configuration or use --port"
             ) from error
-        signals.listen()
+        signals.listen(reloader.request)
+        reloader.start()
         gc.freeze()  # what start-up made lives as long as the process: no need to look at it again
         on_ready(gateway, f"http://{_address(runner)}")
         await signals.wait(1)
+        await reloader.stop()
+        server = reloader.config.server
         log.info("draining", sessions=len(gateway.sessions))
         gateway.ready = False
-        await signals.wait(2, timeout=config.server.lame_duck_s)
+        await signals.wait(2, timeout=server.lame_duck_s)
         await site.stop()
-        app[NATIVE].say_goodbye(config.server.drain_timeout_s)
-        await _until_idle(gateway, signals, config.server.drain_timeout_s)
+        app[NATIVE].say_goodbye(server.drain_timeout_s)
+        await _until_idle(gateway, signals, server.drain_timeout_s)
         log.info("stopping", sessions=len(gateway.sessions))
     finally:
+        await reloader.stop()
         await runner.cleanup()
 
 
@@ -169,14 +179,16 @@ class Signals:
         self._count = 0
         self._changed = asyncio.Event()
 
-    def listen(self) -> None:
-        """Start to count, instead of dying."""
+    def listen(self, on_hangup: Callable[[], None]) -> None:
+        """Start to count, instead of dying; ``on_hangup`` is called at SIGHUP."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             try:
                 loop.add_signal_handler(signum, self._note)
             except NotImplementedError:  # Windows
                 signal.signal(signum, lambda *_: loop.call_soon_threadsafe(self._note))
+        with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has none
+            loop.add_signal_handler(signal.SIGHUP, on_hangup)
 
     def received(self, count: int) -> bool:
         """Whether at least ``count`` signals came."""

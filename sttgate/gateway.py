@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from hmac import compare_digest
 
 import structlog
@@ -16,7 +15,8 @@ from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
 from sttgate.config.model import LimitsConfig, RetentionConfig
 from sttgate.conversations import in_spool
-from sttgate.errors import ErrorCode, NotConfigured, RequestError, StoreError, SttgateError
+from sttgate.errors import ErrorCode, RequestError, StoreError
+from sttgate.lineup import Lineup, Skipped, StartupError
 from sttgate.loop_lag import watch_loop_lag
 from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
@@ -37,30 +37,12 @@ STORE_CHECK_TIMEOUT = 5.0  # seconds
 RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
-class StartupError(SttgateError):
-    """The gateway cannot start; the sentence says why and what to do."""
-
-
-class NoProvider(StartupError, NotConfigured):
-    """The gateway cannot start because no provider of the chain has what it needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A provider of the chain that has nothing to work with, and why."""
-
-    name: str
-    reason: str
-
-
 class Gateway:
     """Admits, opens and drains sessions. Build it with ``from_config``, then ``open``."""
 
     def __init__(
         self,
-        providers: Mapping[str, ConfiguredProvider],
-        chain: Iterable[str],
-        skipped: Iterable[Skipped],
+        lineup: Lineup,
         transcripts: TranscriptStore,
         recordings: RecordingStore,
         spool: Spool,
@@ -69,9 +51,7 @@ class Gateway:
         limits: LimitsConfig | None = None,
         retention: RetentionConfig | None = None,
     ) -> None:
-        self.providers = providers
-        self.chain = tuple(providers[name] for name in chain)
-        self.skipped = tuple(skipped)
+        self.lineup = lineup
         self.transcripts = transcripts
         self.recordings = recordings
         self.sessions: dict[str, Session] = {}
@@ -87,28 +67,30 @@ class Gateway:
         )
         self._running: dict[str, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
+        self._retired: set[ConfiguredProvider] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def providers(self) -> Mapping[str, ConfiguredProvider]:
+        """The providers of the configuration that have what they need, by name."""
+        return self.lineup.providers
+
+    @property
+    def chain(self) -> Chain:
+        """Who is asked when a session names nobody, in this order."""
+        return self.lineup.chain
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Who is in the chain of the configuration and has not what it needs."""
+        return self.lineup.skipped
 
     @classmethod
     def from_config(cls, config: Config) -> Gateway:
         """Build every provider and store; NoProvider when none of the chain is usable."""
-        providers: dict[str, ConfiguredProvider] = {}
-        skipped = []
-        for name, block in config.providers.items():
-            try:
-                providers[name] = ConfiguredProvider(name, block.spec.factory(block.options))
-            except NotConfigured as error:
-                skipped.append(Skipped(name, str(error)))
-        usable = [name for name in config.chain if name in providers]
-        if not usable:
-            reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped)
-            raise NoProvider(
-                f"no provider of the chain can be used ({reasons}); "
-                "give one what it needs, or put another first in 'chain' of the configuration"
-            )
+        lineup = Lineup.from_config(config)
         return cls(
-            providers,
-            usable,
-            [skip for skip in skipped if skip.name in config.chain],
+            lineup,
             config.transcripts.spec.factory(config.transcripts.options),
             config.recordings.spec.factory(config.recordings.options),
             Spool(config.spool.path, config.spool.sync_interval_s),
@@ -157,11 +139,36 @@ class Gateway:
         if self._chores:
             await asyncio.wait(self._chores)
         await self.drain("shutdown")
-        for provider in self.providers.values():
+        for provider in {*self.providers.values(), *self._retired}:
             await provider.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
         await self.spool.close()
         await self.recordings.close()
         await self.transcripts.close()
+
+    def reconfigure(self, config: Config) -> None:
+        """Use providers, chain, limits and retention of ``config`` for new sessions.
+
+        Running sessions go on with what they have; a provider that is gone or changed is closed when
+        the last of them is over. Raises NoProvider, and then nothing has changed.
+        """
+        before, self.lineup = self.lineup, Lineup.from_config(config, self.lineup)
+        kept = set(self.providers.values())
+        self._retired |= {p for p in before.providers.values() if p not in kept}
+        for provider in self.chain:
+            provider.open_in_background()
+        self.admission.use(config.limits, config.server.max_sessions)
+        self._retention.config = config.retention
+        self._close_retired()
+
+    def _close_retired(self) -> None:
+        used = {provider for session in self.sessions.values() for provider in session.chain}
+        for provider in self._retired - used:
+            self._retired.discard(provider)
+            task = asyncio.create_task(provider.close(), name=f"close {provider.name}")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def open_session(self, params: SessionParams, caller: Caller = MYSELF) -> Session:
         """Open a session; RequestError when it cannot be had."""
@@ -329,8 +336,8 @@ class Gateway:
         except RequestError:
             return self.chain  # its provider is no longer configured
 
-    def _chain_for(self, params: SessionParams) -> tuple[ConfiguredProvider, ...]:
-        chain = self.chain
+    def _chain_for(self, params: SessionParams) -> Chain:
+        chain: Chain = self.chain
         if params.provider is not None:
             if (provider := self.providers.get(params.provider)) is None:
                 raise RequestError(
@@ -350,6 +357,8 @@ class Gateway:
         self.sessions.pop(session_id, None)
         self.admission.leave(session_id)
         self._running.pop(session_id, None)
+        if self._retired:
+            self._close_retired()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_crashed", session=session_id, exc_info=error)
 

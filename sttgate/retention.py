@@ -33,7 +33,7 @@ class Retention:
         recordings: RecordingStore,
         is_live: Callable[[str], bool],
     ) -> None:
-        self._config = config
+        self.config = config
         self._transcripts = transcripts
         self._recordings = recordings
         self._is_live = is_live
@@ -50,9 +50,9 @@ class Retention:
     async def sweep(self, now: float) -> None:
         """Delete what is too old at ``now``, seconds since the epoch; raise StoreError."""
         sessions = recordings = 0
-        if (days := self._config.transcripts_days) is not None:
+        if (days := self.config.transcripts_days) is not None:
             sessions = await self._delete_sessions(now - days * _DAY)
-        if (days := self._config.recordings_days) is not None:
+        if (days := self.config.recordings_days) is not None:
             recordings = await self._delete_recordings(now - days * _DAY)
         if sessions or recordings:
             log.info("retention", sessions=sessions, recordings=recordings)

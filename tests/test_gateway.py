@@ -20,7 +20,8 @@ from sttgate.errors import (
     StoreError,
 )
 from sttgate.events import Finalized, ProviderEvent
-from sttgate.gateway import Gateway, StartupError
+from sttgate.gateway import Gateway
+from sttgate.lineup import Lineup, StartupError
 from sttgate.provider import AudioInput, Capabilities, Provider, StreamParams
 from sttgate.session import chain as chain_module
 from sttgate.session.chain import Breaker, ConfiguredProvider, Health, next_provider
@@ -404,9 +405,7 @@ async def test_a_full_disk_admits_nobody(tmp_path: Path) -> None:
     """Below the reserve new sessions are refused, so that the running ones have room."""
     named = {"p1": ConfiguredProvider("p1", Speaker())}
     gateway = Gateway(
-        named,
-        named,
-        (),
+        Lineup(providers=named, chain=tuple(named.values())),
         MemoryTranscripts(),
         MemoryRecordings(),
         Spool(tmp_path / "spool", sync_interval=0),

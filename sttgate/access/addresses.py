@@ -56,13 +56,13 @@ class Allowance:
     """Lets each key do something ``per_minute`` times, bursts of as many included (token bucket)."""
 
     def __init__(self, per_minute: float) -> None:
-        self._most = per_minute
+        self.per_minute = per_minute
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, key: str) -> float:
         """Return the seconds until ``key`` may do it again, 0 if now."""
         left = self._left(key)
-        return 0.0 if left >= 1 else (1 - left) * 60 / self._most
+        return 0.0 if left >= 1 else (1 - left) * 60 / self.per_minute
 
     def take(self, key: str) -> None:
         """Note that ``key`` did it."""
@@ -72,5 +72,5 @@ class Allowance:
             self._buckets.popitem(last=False)  # the one that was quiet for longest
 
     def _left(self, key: str) -> float:
-        left, since = self._buckets.get(key, (self._most, 0.0))
-        return min(self._most, left + (time.monotonic() - since) * self._most / 60)
+        left, since = self._buckets.get(key, (self.per_minute, 0.0))
+        return min(self.per_minute, left + (time.monotonic() - since) * self.per_minute / 60)

@@ -50,13 +50,20 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 """``--json``; the command takes ``as_json: bool``."""
 
 
-def read_config(config_file: Path | None, overrides: Mapping[str, str] | None = None) -> Config:
-    """Load the configuration a command was given; raises ConfigError with every mistake in it."""
+def read_config(
+    config_file: Path | None,
+    overrides: Mapping[str, str] | None = None,
+    plugins: Plugins | None = None,
+) -> Config:
+    """Load the configuration a command was given; raises ConfigError with every mistake in it.
+
+    ``plugins`` are those already loaded, if any.
+    """
     from sttgate.config import find_config, load_config
 
     cwd, environ = Path.cwd(), os.environ
     path = config_file or find_config(cwd, environ)
-    return load_config(path, environ=environ, overrides=overrides or {}, cwd=cwd)
+    return load_config(path, environ=environ, overrides=overrides or {}, cwd=cwd, plugins=plugins)
 
 
 def read_plugins(config_file: Path | None) -> Plugins:

@@ -58,7 +58,11 @@ def serve(
     config = read_config(config_file, overrides)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
-    serving = serve_app(config, lambda gateway, url: _print_banner(config, gateway, url))
+    serving = serve_app(
+        config,
+        lambda gateway, url: _print_banner(config, gateway, url),
+        lambda: read_config(config.path, overrides, config.plugins),
+    )
     run(serving, level=config.log.level, log_format=config.log.format)
 
 

@@ -74,18 +74,21 @@ def load_config(
     environ: Mapping[str, str],
     overrides: Mapping[str, str] = _NONE,
     cwd: Path,
+    plugins: Plugins | None = None,
 ) -> Config:
     """Read the configuration in ``path``, or take the shipped one if it is None.
 
-    ``overrides`` maps dotted keys to YAML text; it beats ``STTGATE__SECTION__KEY`` in ``environ``,
-    and that beats the file. Raises ConfigError with every mistake there is, also those of plugins.
+    With ``plugins`` none are loaded. ``overrides`` maps dotted keys to YAML text; it beats
+    ``STTGATE__SECTION__KEY`` in ``environ``, and that beats the file. Raises ConfigError with every
+    mistake there is, also those of plugins.
     """
     loading = _Loading(path, environ, overrides, cwd)
     if not loading.readable:
         raise ConfigError(loading.mistakes())
     settings = loading.plugin_settings() or PluginsConfig()
-    plugins = Plugins.load(settings.dirs, settings.disabled)
-    loading.report(plugins, settings.disabled)
+    if plugins is None:
+        plugins = Plugins.load(settings.dirs, settings.disabled)
+        loading.report(plugins, settings.disabled)
     config = loading.config(plugins)
     mistakes = loading.mistakes()
     if mistakes or config is None:

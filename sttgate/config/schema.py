@@ -76,7 +76,7 @@ def json_schema(plugins: Plugins) -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "server": _section(ServerConfig),
+            "server": _section(ServerConfig, definitions),
             "providers": {
                 "description": "Configured engines by name; `use` names the plugin's provider.",
                 "type": ["object", "null"],
@@ -93,20 +93,21 @@ def json_schema(plugins: Plugins) -> Schema:
             },
             "transcripts": _with_default(transcripts, SHIPPED["transcripts"]["use"]),
             "recordings": _with_default(recordings, SHIPPED["recordings"]["use"]),
-            "spool": _section(SpoolConfig),
-            "access": _section(AccessConfig),
-            "limits": _section(LimitsConfig),
-            "retention": _section(RetentionConfig),
-            "log": _section(LogConfig),
-            "traces": _section(TracesConfig),
-            "plugins": _section(PluginsConfig),
+            "spool": _section(SpoolConfig, definitions),
+            "access": _section(AccessConfig, definitions),
+            "limits": _section(LimitsConfig, definitions),
+            "retention": _section(RetentionConfig, definitions),
+            "log": _section(LogConfig, definitions),
+            "traces": _section(TracesConfig, definitions),
+            "plugins": _section(PluginsConfig, definitions),
         },
         "$defs": definitions,
     }
 
 
-def _section(model: type[BaseModel]) -> Schema:
+def _section(model: type[BaseModel], definitions: Schema) -> Schema:
     schema = _with_references(_schema_of(model))
+    definitions.update(schema.pop("$defs", {}))
     return {**schema, "type": ["object", "null"]}
 
 

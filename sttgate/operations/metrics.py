@@ -59,6 +59,12 @@ class GatewayCollector(Collector):
         for reason, count in tally.rejected.items():
             rejected.add_metric((reason,), count)
         yield rejected
+        reloads = CounterMetricFamily(
+            "sttgate_config_reloads", "Attempts to use a changed file.", labels=("outcome",)
+        )
+        for outcome in ("applied", "failed"):
+            reloads.add_metric((outcome,), tally.reloads[outcome])
+        yield reloads
         yield _counter("provider_switches", "Streams that replaced a failed one.", tally.switches)
         yield _counter("segments", "Finals.", tally.segments)
         yield _counter("resumes", "Sessions taken up again on a new socket.", tally.resumes)

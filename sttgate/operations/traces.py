@@ -18,7 +18,8 @@ import structlog
 from aiohttp import web
 
 from sttgate.config.model import TracesConfig
-from sttgate.gateway import Gateway, StartupError
+from sttgate.gateway import Gateway
+from sttgate.lineup import StartupError
 from sttgate.session.entries import Transcript
 from sttgate.session.params import SessionParams
 

@@ -158,6 +158,11 @@ class Session:
                 recognition.restore(past.channels.get(recognition.channel, SaidBefore()))
 
     @property
+    def chain(self) -> Chain:
+        """The providers it may use, now or later."""
+        return self._chain
+
+    @property
     def backlog_s(self) -> float:
         """Seconds of audio that are not final yet."""
         gaps = [gap for r in self._recognitions if (gap := r.unsettled) is not None]

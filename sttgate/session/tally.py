@@ -17,8 +17,9 @@ class Tally:
     """Counts since the process started.
 
     ``sessions`` by (provider, protocol, outcome), ``provider_errors`` by (provider, code),
-    ``rejected`` by reason; ``latency`` by kind and provider, ``durations`` of sessions by provider,
-    ``store_writes`` by operation; audio and times in seconds. Who only looks uses ``get``.
+    ``rejected`` by reason, ``reloads`` of the configuration by outcome; ``latency`` by kind and
+    provider, ``durations`` of sessions by provider, ``store_writes`` by operation; audio and times
+    in seconds. Who only looks uses ``get``.
     """
 
     sessions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -37,6 +38,7 @@ class Tally:
     switches: int = 0
     segments: int = 0
     resumes: int = 0
+    reloads: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
     replayed_s: float = 0.0
     unrecorded_s: float = 0.0

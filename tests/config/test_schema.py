@@ -91,6 +91,9 @@ def test_sections(schema: dict[str, Any]) -> None:
         "transcripts",
         "recordings",
         "spool",
+        "access",
+        "limits",
+        "retention",
         "plugins",
     ]
     port = sections["server"]["properties"]["port"]

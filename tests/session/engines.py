@@ -20,6 +20,7 @@ from sttgate.audio import AudioFormat
 from sttgate.errors import ProviderAuth, ProviderError, ProviderUnavailable, StoreError
 from sttgate.events import Finalized, ProviderEvent, Transcript, Word
 from sttgate.gateway import Gateway
+from sttgate.lineup import Lineup
 from sttgate.provider import AudioInput, Capabilities, Control, Provider, StreamParams
 from sttgate.session import entries
 from sttgate.session.chain import ConfiguredProvider
@@ -339,7 +340,8 @@ def build_house(
     transcripts = transcripts or MemoryTranscripts()
     recordings = recordings or MemoryRecordings()
     path = folder / "spool"
-    gateway = Gateway(named, named, (), transcripts, recordings, Spool(path, sync_interval=0))
+    lineup = Lineup(providers=named, chain=tuple(named.values()))
+    gateway = Gateway(lineup, transcripts, recordings, Spool(path, sync_interval=0))
     return House(gateway, transcripts, recordings, path)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from sttgate.access.addresses import Allowance, client_address
+from sttgate.access.addresses import client_address
 from sttgate.access.gate import PRINCIPAL, needs
 from sttgate.access.principal import EVERYBODY, Principal
 from sttgate.admission import Caller
@@ -26,11 +26,8 @@ class NativeEndpoint:
     """The route, and the connections that are open."""
 
     def __init__(self, gateway: Gateway) -> None:
-        limits = gateway.admission.limits
         self._gateway = gateway
         self._connections: set[NativeConnection] = set()
-        per_minute = limits.connects_per_minute
-        self._connects = Allowance(per_minute) if per_minute is not None else None
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes to add to an application."""
@@ -69,15 +66,12 @@ class NativeEndpoint:
         return response
 
     def _count_connect(self, address: str) -> None:
-        if self._connects is None:
-            return
-        if wait := self._connects.wait(address):
+        if wait := self._gateway.admission.connect(address):
             self._gateway.tally.rejected["too_many_connects"] += 1
             raise web.HTTPTooManyRequests(
                 text="Too many connections came from this address. Try again later.\n",
                 headers={"Retry-After": str(math.ceil(wait))},
             )
-        self._connects.take(address)
 
     def cut_off(self, holds: Callable[[Principal], bool]) -> None:
         """Close the connections of principals whose key no longer holds."""

@@ -139,7 +139,7 @@ class NativeConnection:
         if wait := self._pace.wait(session.audio.seconds - self._entered_at):
             if not self._told_pace:
                 self._told_pace = True
-                session.warn(ErrorCode.AUDIO_TOO_FAST, "Audio comes too fast and has to wait.")
+                session.warn("audio_too_fast", "Audio comes too fast and has to wait.")
             await asyncio.sleep(wait)
 
     async def _take(self, text: str) -> None:

@@ -1,0 +1,205 @@
+"""A configuration that changes while the gateway runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import ClientSession
+
+from sttgate.config import Config
+from sttgate.errors import RequestError
+from sttgate.gateway import Gateway
+from sttgate.protocols.native import PATH
+from sttgate.reloading import Reloader, needs_restart
+from sttgate.session.params import SessionParams
+from sttgate.testing import tone
+from tests.cli.commands import configure, serve
+from tests.conftest import MakeGateway
+from tests.gateways import build_config, finals, receive_until
+
+
+def params(provider: str | None = None) -> SessionParams:
+    """Return what a session of any protocol asks for."""
+    return SessionParams(protocol="test", provider=provider)
+
+
+def reloader(folder: Path, gateway: Gateway, before: dict[str, object]) -> Reloader:
+    """Return what reloads ``config.yaml`` in ``folder``."""
+    config = build_config(folder, **before)
+
+    def load() -> Config:
+        from sttgate.config import load_config
+
+        return load_config(folder / "config.yaml", environ={}, cwd=folder, plugins=config.plugins)
+
+    return Reloader(config, gateway, load)
+
+
+async def gone(gateway: Gateway) -> None:
+    """Wait until no session is left."""
+    async with asyncio.timeout(15):
+        while gateway.sessions:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+
+
+def echo(*lines: str) -> dict[str, object]:
+    """Return the block of an echo provider."""
+    return {"use": "echo", "script": list(lines)}
+
+
+async def test_providers_change_under_a_running_session(
+    make_gateway: MakeGateway, tmp_path: Path
+) -> None:
+    """A running session finishes with its provider, which is then closed; a new one gets the new."""
+    before: dict[str, object] = {
+        "providers": {"one": echo("old words"), "kept": echo("same words")},
+        "chain": ["one"],
+    }
+    gateway = await make_gateway(**before)
+    config = reloader(tmp_path, gateway, before)
+    old, kept = gateway.providers["one"], gateway.providers["kept"]
+    running = await gateway.open_session(params())
+    running.append(tone(4.0))
+    build_config(
+        tmp_path,
+        providers={"one": echo("new words"), "two": echo("others"), "kept": echo("same words")},
+        chain=["one", "two"],
+    )
+    await config.reload()
+    assert [provider.name for provider in gateway.chain] == ["one", "two"]
+    assert gateway.providers["kept"] is kept
+    assert gateway.providers["one"] is not old
+    assert old.is_open
+    fresh = await gateway.open_session(params())
+    fresh.append(tone(4.0))
+    for session in (running, fresh):
+        session.stop()
+    await gone(gateway)
+    texts = []
+    for session in (running, fresh):
+        stored = await gateway.transcripts.get(session.id)
+        assert stored is not None
+        texts.append(stored.text)
+    assert texts == ["old words", "new words"]
+    assert gateway._retired == set()
+    assert gateway.tally.reloads == {"applied": 1}
+
+
+async def test_a_provider_that_is_removed(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    """A provider that is gone from the configuration cannot be asked for any more."""
+    before: dict[str, object] = {
+        "providers": {"one": echo("a"), "two": echo("b")},
+        "chain": ["one"],
+    }
+    gateway = await make_gateway(**before)
+    config = reloader(tmp_path, gateway, before)
+    build_config(tmp_path, providers={"one": echo("a")}, chain=["one"])
+    await config.reload()
+    with pytest.raises(RequestError, match="no provider 'two'"):
+        await gateway.open_session(params("two"))
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "chain: [nobody]",
+        "chain: [echo",
+        "servr: {}",
+        "providers: {deepgram: {}}\nchain: [deepgram]",
+        "providers: {echo: {script: 3}}",
+    ],
+)
+async def test_mistakes_change_nothing(
+    make_gateway: MakeGateway, tmp_path: Path, mistake: str
+) -> None:
+    """A configuration with a mistake is not used, not even in part, and the old one goes on."""
+    gateway = await make_gateway()
+    config = reloader(tmp_path, gateway, {})
+    lineup, limits = gateway.lineup, gateway.admission.limits
+    (tmp_path / "config.yaml").write_text(f"limits: {{idle_s: 5}}\n{mistake}\n")
+    await config.reload()
+    assert gateway.lineup is lineup
+    assert gateway.admission.limits is limits
+    assert gateway.tally.reloads == {"failed": 1}
+
+
+async def test_limits(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    """New limits hold for the next session."""
+    gateway = await make_gateway()
+    config = reloader(tmp_path, gateway, {})
+    first = await gateway.open_session(params())
+    build_config(tmp_path, server={"port": 0, "max_sessions": 1})
+    await config.reload()
+    with pytest.raises(RequestError, match="full"):
+        await gateway.open_session(params())
+    first.stop()
+    await gone(gateway)
+    again = await gateway.open_session(params())
+    again.stop()
+    await gone(gateway)
+
+
+@pytest.mark.parametrize(
+    ("section", "keys"),
+    [
+        ({"server": {"port": 9}}, ["server.port"]),
+        ({"server": {"port": 0, "drain_timeout_s": 1}}, []),
+        ({"spool": {"path": "elsewhere"}}, ["spool"]),
+        ({"transcripts": {"use": "sqlite", "path": "other.db"}}, ["transcripts"]),
+        ({"access": {"required": True}}, ["access"]),
+        ({"plugins": {"dirs": [], "disabled": ["whisper"]}}, ["plugins"]),
+        ({"limits": {"idle_s": 1}, "retention": {"transcripts_days": 1}}, []),
+    ],
+)
+def test_what_needs_a_restart(tmp_path: Path, section: dict[str, object], keys: list[str]) -> None:
+    """What cannot change while it runs is named."""
+    assert needs_restart(build_config(tmp_path), build_config(tmp_path, **section)) == keys
+
+
+def by_hand(folder: Path, pid: int, content: str) -> None:
+    """Write the file as an editor does, and leave the rest to the watch."""
+    fresh = folder / "config.yaml.new"
+    fresh.write_text(content)
+    os.replace(fresh, folder / "config.yaml")
+
+
+def by_signal(folder: Path, pid: int, content: str) -> None:
+    """Write the file and send SIGHUP."""
+    (folder / "config.yaml").write_text(content)
+    os.kill(pid, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("change", [by_hand, by_signal])
+async def test_a_running_server(tmp_path: Path, change: Callable[[Path, int, str], None]) -> None:
+    """A provider is swapped on a running server, a mistake is told with its place and survived."""
+    path = configure(tmp_path, providers={"echo": echo("old words")})
+    content = yaml.safe_load(path.read_text())
+    with serve(tmp_path) as (running, url):
+        pid = running.process.pid
+        async with ClientSession(url) as client, client.ws_connect(PATH) as socket:
+            await socket.send_str('{"event":"start"}')
+            await socket.send_bytes(tone(0.1))
+            change(tmp_path, pid, "chain: [nobody]\n")
+            running.wait_for("config_mistake")
+            assert "config.yaml:1:9" in running.err
+            content["providers"] = {"echo": echo("new words")}
+            change(tmp_path, pid, yaml.safe_dump(content))
+            running.wait_for("config_reloaded")
+            async with client.ws_connect(PATH) as other:
+                await other.send_str('{"event":"start"}')
+                await other.send_bytes(tone(4.0))
+                await other.send_str('{"event":"stop"}')
+                assert finals(await receive_until(other, "stopped")) == ["new words"]
+            await socket.send_bytes(tone(4.0))
+            await socket.send_str('{"event":"stop"}')
+            assert finals(await receive_until(socket, "stopped")) == ["old words"]
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 20
