@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 _STEP = 0.25  # seconds of audio between two notes
 _MOST = 256  # notes; of a longer tail that nobody settles the latencies are not known
@@ -16,16 +17,19 @@ class Arrivals:
     Between two notes audio is taken to have come in real time, and no later than the second.
     """
 
-    __slots__ = ("_notes", "_rate", "due")
+    __slots__ = ("_clock", "_notes", "_rate", "due")
 
-    def __init__(self, bytes_per_second: float) -> None:
+    def __init__(
+        self, bytes_per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.due = 0  # note the time once the log is at least this long: all it costs per append
         self._rate = bytes_per_second
+        self._clock = clock
         self._notes: deque[tuple[int, float]] = deque(maxlen=_MOST)
 
     def note(self, before: int, size: int) -> None:
         """Say that the log has just grown from ``before`` to ``size`` bytes."""
-        now = time.monotonic()
+        now = self._clock()
         if not self._notes:
             self._notes.append((before, now))
         self._notes.append((size, now))
@@ -33,7 +37,7 @@ class Arrivals:
 
     def at(self, position: int) -> float | None:
         """Return when the audio up to ``position`` was there; None if that is not known any more."""
-        latest = time.monotonic()
+        latest = self._clock()
         for noted, when in reversed(self._notes):
             if noted <= position:
                 return min(when + (position - noted) / self._rate, latest)
