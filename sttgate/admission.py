@@ -53,9 +53,14 @@ class Admission:
             self._connects.take(address)
         return wait
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many sessions as may be."""
+        return len(self._callers) >= self.max_sessions
+
     def check(self, caller: Caller) -> None:
         """Raise RequestError when ``caller`` cannot have one more session."""
-        if len(self._callers) >= self.max_sessions:
+        if self.full:
             raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
         principal = caller.principal
         most = principal.max_sessions or self.limits.sessions_per_key

@@ -24,6 +24,8 @@ from sttgate.lineup import StartupError
 from sttgate.operations.health import Health
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
+from sttgate.operations.requests import log_requests
+from sttgate.operations.traces import traced
 from sttgate.protocols.native import PATH, NativeEndpoint
 from sttgate.reloading import Reloader
 
@@ -47,6 +49,7 @@ def create_app(
     gate = gate or Gate.for_everybody()
     app = web.Application(
         middlewares=[
+            log_requests,
             problem_details,
             check_origin(origins),
             control_access(gate, _scope_of),
@@ -114,6 +117,7 @@ async def serve(
     """
     gateway = Gateway.from_config(config)
     app = create_app(gateway, Gate.from_config(config), config.access.origins)
+    app.cleanup_ctx.insert(0, traced(gateway, config.traces))
     runner = web.AppRunner(
         app,
         keepalive_timeout=_KEEPALIVE,

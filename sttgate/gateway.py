@@ -17,6 +17,7 @@ from sttgate.config.model import LimitsConfig, RetentionConfig, UploadsConfig
 from sttgate.conversations import in_spool
 from sttgate.errors import ErrorCode, RequestError, StoreError
 from sttgate.lineup import Lineup, Skipped, StartupError
+from sttgate.loop_lag import watch_loop_lag
 from sttgate.plugins import Plugins
 from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
@@ -26,6 +27,7 @@ from sttgate.session.recovery import reopen
 from sttgate.session.session import Past, Session
 from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.tally import Tally
+from sttgate.session.tracing import Tracing
 from sttgate.stores import RecordingStore, TranscriptStore
 from sttgate.uploads.uploads import Uploads
 
@@ -64,6 +66,7 @@ class Gateway:
         self.draining = False
         self.spool = spool
         self.tally = Tally()
+        self.tracing: Tracing | None = None
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
         self.uploads = Uploads(uploads or UploadsConfig.model_validate({}), self)
@@ -138,6 +141,7 @@ class Gateway:
             asyncio.create_task(self._recover(), name="recovery"),
             asyncio.create_task(self._end_overdue(), name="deadlines"),
             asyncio.create_task(self._retention.run(), name="retention"),
+            asyncio.create_task(watch_loop_lag(self.tally.loop_lag), name="loop lag"),
         ]
 
     async def close(self) -> None:
@@ -238,7 +242,15 @@ class Gateway:
         self, params: SessionParams, chain: Chain, folder: SpoolFolder, past: Past | None = None
     ) -> Session:
         session = Session(
-            params, chain, self.spool, folder, self.transcripts, self.recordings, self.tally, past
+            params,
+            chain,
+            self.spool,
+            folder,
+            self.transcripts,
+            self.recordings,
+            self.tally,
+            past,
+            self.tracing(params) if self.tracing is not None else None,
         )
         self.sessions[session.id] = session
         task = asyncio.create_task(session.run(), name=f"session {session.id}")

@@ -97,7 +97,10 @@ class Reloader:
 
 def needs_restart(before: Config, after: Config) -> list[str]:
     """Return the keys that differ and cannot be changed while the gateway runs."""
-    sections = ("transcripts", "recordings", "spool", "access", "uploads", "plugins")
+    sections = (
+        *("transcripts", "recordings", "spool"),
+        *("access", "uploads", "log", "traces", "plugins"),
+    )
     keys = [
         f"server.{key}"
         for key in type(before.server).model_fields

@@ -14,17 +14,18 @@ import click
 T = TypeVar("T")
 
 
-def run(coroutine: Coroutine[Any, Any, T], *, level: str = "warning", service: bool = False) -> T:
+def run(
+    coroutine: Coroutine[Any, Any, T], *, level: str = "warning", log_format: str = "console"
+) -> T:
     """Run ``coroutine`` to its end and return its value; ``--debug`` beats ``level``.
 
-    A ``service`` logs JSON when nobody watches, other commands plain lines. Ctrl-C cancels the
-    coroutine, and KeyboardInterrupt comes out once it has ended.
+    Ctrl-C cancels the coroutine, and KeyboardInterrupt comes out once it has ended.
     """
     from sttgate.operations.logs import set_up_logs
 
     context = click.get_current_context(silent=True)
     debug = context is not None and context.find_root().params.get("debug")
-    set_up_logs("debug" if debug else level, json=None if service else False)
+    set_up_logs("debug" if debug else level, log_format)
     if sys.platform == "win32":
         return asyncio.run(coroutine)
     import uvloop

@@ -63,7 +63,7 @@ def serve(
         lambda gateway, url: _print_banner(config, gateway, url),
         lambda: read_config(config.path, overrides, config.plugins),
     )
-    run(serving, level="info", service=True)
+    run(serving, level=config.log.level, log_format=config.log.format)
 
 
 def _print_banner(config: Config, gateway: Gateway, url: str) -> None:

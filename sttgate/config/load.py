@@ -20,12 +20,14 @@ from sttgate.config.model import (
     AccessConfig,
     Config,
     LimitsConfig,
+    LogConfig,
     PluginsConfig,
     ProviderConfig,
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
     StoreConfig,
+    TracesConfig,
     UploadsConfig,
 )
 from sttgate.config.options import anchored, fill
@@ -46,6 +48,8 @@ SECTIONS = (
     "limits",
     "uploads",
     "retention",
+    "log",
+    "traces",
     "plugins",
 )
 
@@ -184,13 +188,15 @@ class _Loading:
         limits = self._section("limits", LimitsConfig)
         uploads = self._section("uploads", UploadsConfig)
         retention = self._section("retention", RetentionConfig)
+        log = self._section("log", LogConfig)
+        traces = self._section("traces", TracesConfig)
         providers = self._providers(plugins)
         chain = self._chain()
         transcripts = self._store("transcripts", plugins, plugins.transcript_stores)
         recordings = self._store("recordings", plugins, plugins.recording_stores)
         if not (server and spool and providers and chain and transcripts and recordings):
             return None
-        if not (access and limits and uploads and retention):
+        if not (access and limits and uploads and retention and log and traces):
             return None
         return Config(
             path=self._path,
@@ -205,6 +211,8 @@ class _Loading:
             limits=limits,
             uploads=uploads,
             retention=retention,
+            log=log,
+            traces=traces,
             plugins=plugins,
             warnings=tuple(sorted(self.document.problems, key=self._order)),
         )

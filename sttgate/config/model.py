@@ -134,6 +134,24 @@ class RetentionConfig(Options):
     """Days after which everything of a session is deleted."""
 
 
+class LogConfig(Options):
+    """What is written to stderr; words, audio and keys never are."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is written; `--debug` beats it."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """Lines for people, or JSON; `auto` is the first on a terminal, the second elsewhere."""
+
+
+class TracesConfig(Options):
+    """Where spans go (OpenTelemetry, extra `otel`); without an endpoint there are none."""
+
+    endpoint: str | None = Field(None, pattern=r"^https?://")
+    """A collector's address for OTLP over HTTP, such as `http://localhost:4318/v1/traces`."""
+    words: bool = False
+    """Put what was said into the spans of segments."""
+
+
 class PluginsConfig(Options):
     """Which plugins are loaded besides, or not although, they are installed."""
 
@@ -180,6 +198,8 @@ class Config:
     limits: LimitsConfig
     uploads: UploadsConfig
     retention: RetentionConfig
+    log: LogConfig
+    traces: TracesConfig
     plugins: Plugins = field(repr=False)
     warnings: tuple[Problem, ...] = ()
 
@@ -205,6 +225,8 @@ class Config:
             "limits": plain(self.limits, redact),
             "uploads": plain(self.uploads, redact),
             "retention": plain(self.retention, redact),
+            "log": plain(self.log, redact),
+            "traces": plain(self.traces, redact),
             "plugins": {
                 "dirs": [str(folder) for folder in self.plugins.dirs],
                 "disabled": [plugin.name for plugin in self.plugins.disabled],

@@ -14,10 +14,12 @@ from sttgate.config.model import (
     SHIPPED,
     AccessConfig,
     LimitsConfig,
+    LogConfig,
     PluginsConfig,
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
+    TracesConfig,
     UploadsConfig,
 )
 from sttgate.config.options import variable_of
@@ -97,6 +99,8 @@ def json_schema(plugins: Plugins) -> Schema:
             "limits": _section(LimitsConfig, definitions),
             "uploads": _section(UploadsConfig, definitions),
             "retention": _section(RetentionConfig, definitions),
+            "log": _section(LogConfig, definitions),
+            "traces": _section(TracesConfig, definitions),
             "plugins": _section(PluginsConfig, definitions),
         },
         "$defs": definitions,

@@ -9,11 +9,17 @@ from typing import Any
 
 import structlog
 
-_NOISY = ("aiohttp", "aiosqlite", "asyncio", "deepgram", "httpx", "httpcore", "websockets")
+_NOISY = (
+    *("aiohttp", "aiosqlite", "asyncio", "deepgram", "httpx", "httpcore", "opentelemetry"),
+    *("urllib3", "websockets"),
+)
 
 
-def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:
-    """Send all records of the process to stderr; ``json`` None: JSON unless stderr is a terminal."""
+def set_up_logs(level: str = "info", form: str = "auto") -> None:
+    """Send all records of the process to stderr as ``form`` "json", "console" or "auto".
+
+    ``auto`` is console where stderr is a terminal, else JSON.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -21,13 +27,15 @@ def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    as_json = not sys.stderr.isatty() if json is None else json
+    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     renderer: list[Any]
     if as_json:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        renderer = [structlog.dev.ConsoleRenderer(colors=colors)]
+        # Its usual tracebacks, where rich is installed, show local variables: words and keys.
+        plain = structlog.dev.plain_traceback
+        renderer = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -40,7 +48,7 @@ def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:
     root.setLevel(level.upper())
     for name in _NOISY:
         # They may log headers, so keys, and payloads, so words, below this level.
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # It warns of subprotocols it does not know, and one of them may be somebody's key.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     structlog.configure(

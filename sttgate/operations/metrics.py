@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from sttgate.access.gate import needs
 from sttgate.gateway import Gateway
+from sttgate.session.histogram import Histogram
+from sttgate.session.tally import LatencyKind, Tally
 
 
 class GatewayCollector(Collector):
@@ -26,12 +34,21 @@ class GatewayCollector(Collector):
         gateway, tally = self._gateway, self._gateway.tally
         live = list(gateway.sessions.values())
         yield _gauge("sessions_active", "Sessions that are open or being stored.", len(live))
+        most = gateway.admission.max_sessions
+        limit = float("inf") if most == sys.maxsize else most
+        yield _gauge("sessions_max", "Sessions there may be at a time.", limit)
         sessions = CounterMetricFamily(
             "sttgate_sessions", "Sessions that ended.", labels=("provider", "protocol", "outcome")
         )
         for labels, count in tally.sessions.items():
             sessions.add_metric(labels, count)
         yield sessions
+        yield _histogram(
+            "session_duration_seconds",
+            "From the start of a session to its outcome.",
+            ("provider",),
+            {(provider,): each for provider, each in tally.durations.items()},
+        )
         errors = CounterMetricFamily(
             "sttgate_provider_errors", "Streams that failed.", labels=("provider", "code")
         )
@@ -62,6 +79,19 @@ class GatewayCollector(Collector):
         failing = float(gateway.spool.error is not None)
         yield _gauge("spool_failing", "Whether the spool's disk refuses to write.", failing)
         yield _gauge("spool_bytes", "Audio of live sessions.", sum(s.audio.size for s in live))
+        yield from _latencies(tally)
+        yield _histogram(
+            "store_write_seconds",
+            "What took a store to write, once it worked.",
+            ("op",),
+            {(op,): each for op, each in tally.store_writes.items()},
+        )
+        yield _histogram(
+            "event_loop_lag_seconds",
+            "How late the event loop is, looked at twice a second.",
+            (),
+            {(): tally.loop_lag},
+        )
         yield _gauge("draining", "Whether the gateway is going away.", float(not gateway.ready))
         up = GaugeMetricFamily(
             "sttgate_provider_up",
@@ -94,6 +124,39 @@ class Metrics:
         """Return the metrics as text."""
         body = generate_latest(self._registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+_LATENCIES: tuple[tuple[LatencyKind, str, str], ...] = (
+    (
+        "first_interim",
+        "first_interim_latency_seconds",
+        "From the first word of an utterance to its first interim.",
+    ),
+    ("final", "final_latency_seconds", "From the end of a final's audio to its delivery."),
+    ("connect", "provider_connect_seconds", "How long new streams kept the first audio waiting."),
+)
+
+
+def _latencies(tally: Tally) -> Iterator[Metric]:
+    for kind, name, text in _LATENCIES:
+        of_kind: dict[tuple[str, ...], Histogram] = {
+            (provider,): each for (k, provider), each in tally.latency.items() if k == kind
+        }
+        yield _histogram(name, text, ("provider",), of_kind)
+
+
+def _histogram(
+    name: str, text: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], Histogram]
+) -> Metric:
+    family = HistogramMetricFamily(f"sttgate_{name}", text, labels=labels)
+    for of, histogram in values.items():
+        buckets = [(_bound(bound), count) for bound, count in histogram.cumulative()]
+        family.add_metric(of, buckets, histogram.sum)
+    return family
+
+
+def _bound(value: float) -> str:
+    return "+Inf" if value == float("inf") else str(value)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

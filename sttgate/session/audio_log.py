@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from sttgate.audio import WAV_HEADER_BYTES, AudioFormat, wav_header
+from sttgate.session.arrivals import Arrivals
 from sttgate.session.spool import Spool, SpoolFile
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ class AudioLog:
             # A size that says "to the end of the file": killed at any moment, the recording plays.
             file.append(wav_header(audio_format))
         self._tail_start = self.size
+        self._arrivals = Arrivals(audio_format.bytes_per_second)
 
     @property
     def size(self) -> int:
@@ -99,6 +101,8 @@ class AudioLog:
             return
         self._tail.append(pcm)
         self._file.append(pcm)
+        if (size := self.size) >= self._arrivals.due:
+            self._arrivals.note(size - len(pcm), size)
         if self._file.size - self._file.keeps_from > UNWRITTEN_BYTES:
             if self._file.failing:
                 self._note_lost(self._file.shed(UNWRITTEN_BYTES))
@@ -107,6 +111,14 @@ class AudioLog:
                 self._room.clear()
                 self._spool.wants_write(self._file, now=True)
         self._wake()
+
+    def arrived_at(self, seconds: float) -> float | None:
+        """Return when the audio up to session time ``seconds`` came in, on the monotonic clock.
+
+        Good to about a quarter of a second where audio does not come in real time; None for audio
+        that was settled long ago, or appended by another process.
+        """
+        return self._arrivals.at(self.format.bytes(seconds))
 
     def write_soon(self) -> None:
         """Have what was appended written now rather than within FLUSH_INTERVAL."""
@@ -134,6 +146,7 @@ class AudioLog:
     def settle(self, position: int) -> None:
         """Say that nothing before ``position`` will be replayed, so memory may let go of it."""
         self._settled = max(self._settled, position)
+        self._arrivals.settle(self._settled)
         self._trim()
 
     async def read(self, position: int, limit: int) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from sttgate.audio import Converter
 from sttgate.provider import AudioInput, Control
@@ -17,6 +19,8 @@ class Feed(AudioInput):
 
     ``max_speed`` bounds the replay of a backlog, in times real time. ``position`` is what was handed
     over, ``delivered_finalizes`` the finalize requests that the stream has seen and not confirmed.
+    ``on_connected(seconds)`` is told how long the stream kept its first audio waiting: what it took
+    before it asked for audio, and after the first piece before it asked for more.
     """
 
     def __init__(
@@ -27,20 +31,27 @@ class Feed(AudioInput):
         channel: int | None,
         sample_rate: int,
         max_speed: float | None,
+        on_connected: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.start = start
         self.position = start
         self.exhausted = False
         self.abandoned = False
+        self.connected = False
         self.delivered_finalizes: list[FinalizeRequest] = []
         self._log = log
         self._channel = channel
         self._converter = Converter(log.format, channel, sample_rate)
         self._max_speed = max_speed
         self._due = 0.0
+        self._on_connected = on_connected
+        self._waits_since: float | None = time.monotonic()
+        self._waited = 0.0
 
     async def receive(self) -> bytes | Control | None:
         """Return the next chunk or control, or None once the log has ended and all is read."""
+        if not self.connected and self._waits_since is not None:
+            self._note_asked(self._waits_since)
         limit = self._log.format.bytes(MAX_CHUNK)
         while not (self.exhausted or self.abandoned):
             request = self._next_finalize()
@@ -54,6 +65,8 @@ class Feed(AudioInput):
                 await self._pace()
             upto = limit if request is None else min(limit, request.position - self.position)
             if pcm := await self._log.read(self.position, upto):
+                if not self.connected:
+                    self._waits_since = time.monotonic()
                 self._charge(len(pcm))
                 self.position += len(pcm)
                 if chunk := self._converter.convert(pcm):
@@ -64,6 +77,14 @@ class Feed(AudioInput):
             else:
                 await self._log.wait()
         return None
+
+    def _note_asked(self, since: float) -> None:
+        """Add up how long it took to ask; more than once only if it asked before there was audio."""
+        self._waited += time.monotonic() - since
+        self._waits_since = None
+        if self.position > self.start:
+            self.connected = True
+            self._on_connected(self._waited)
 
     def _next_finalize(self) -> FinalizeRequest | None:
         for request in self._log.finalizes:

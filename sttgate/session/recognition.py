@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -19,6 +20,7 @@ from sttgate.session.audio_log import AudioLog, FinalizeRequest
 from sttgate.session.chain import Chain, ConfiguredProvider, next_provider
 from sttgate.session.entries import AnyEntry, Gap
 from sttgate.session.feed import Feed
+from sttgate.session.latency import Stopwatch
 from sttgate.session.metering import Meter
 from sttgate.session.tally import Tally
 from sttgate.session.utterances import SaidBefore, UtteranceBuilder
@@ -56,6 +58,7 @@ class Recognition:
         numbers: Iterator[int],
         tally: Tally,
         meter: Meter,
+        stopwatch: Stopwatch,
         emit: Callable[[list[AnyEntry]], None],
         on_open: Callable[[ConfiguredProvider], None],
         on_ready: Callable[[ConfiguredProvider], None],
@@ -72,6 +75,7 @@ class Recognition:
         self._emit = emit
         self._tally = tally
         self._meter = meter
+        self._stopwatch = stopwatch
         self._on_open = on_open
         self._on_ready = on_ready
         self._on_switch = on_switch
@@ -194,6 +198,7 @@ class Recognition:
             channel=self._selected,
             sample_rate=rate,
             max_speed=provider.capabilities.max_replay_speed,
+            on_connected=partial(self._stopwatch.connected, configured.name),
         )
         self._builder.begin_stream(self._audio.format.seconds(start))
         self._note_event(feed)
@@ -206,6 +211,11 @@ class Recognition:
         )
         try:
             await self._watch(hearing, feed)
+        except ProviderError as error:
+            if not feed.connected:
+                took = time.monotonic() - opened_at
+                self._stopwatch.connect_failed(configured.name, took, error.code)
+            raise
         finally:
             feed.abandoned = True
             self._meter.add_stream(
@@ -292,7 +302,9 @@ class Recognition:
             if event.is_final or self._params.interim_results:
                 heard = self._audio.format.seconds(feed.position)
                 finalizing = any(self._owes(request) for request in feed.delivered_finalizes)
-                self._emit(self._builder.transcript(event, heard, finalizing=finalizing))
+                said = self._builder.transcript(event, heard, finalizing=finalizing)
+                self._emit(said)
+                self._stopwatch.said(provider.name, said)
             if event.is_final:
                 self._settle(self.settled)
                 provider.breaker.succeeded()

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from msgspec import UNSET
+from structlog.contextvars import bind_contextvars
 
 from sttgate.errors import ErrorCode, ProviderError, ProviderProtocol
 from sttgate.session import entries
@@ -22,6 +23,7 @@ from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import AnyEntry, StopReason
 from sttgate.session.event_log import EventLog
 from sttgate.session.finalizing import Finalizing
+from sttgate.session.latency import Stopwatch
 from sttgate.session.metering import Meter
 from sttgate.session.params import SessionParams
 from sttgate.session.recognition import Recognition
@@ -29,6 +31,7 @@ from sttgate.session.spool import Spool, SpoolFolder
 from sttgate.session.states import MOVES, State, check_move
 from sttgate.session.storing import Archive
 from sttgate.session.tally import Tally
+from sttgate.session.tracing import SessionTrace
 from sttgate.session.utterances import SaidBefore
 from sttgate.stores import (
     RecordingStore,
@@ -81,6 +84,7 @@ class Session:
         recordings: RecordingStore,
         tally: Tally,
         past: Past | None = None,
+        trace: SessionTrace | None = None,
     ) -> None:
         self.id = params.id
         self.params = params
@@ -106,6 +110,9 @@ class Session:
         self._utterances = past.utterances if past else 0
         self._tally = tally
         self._meter = Meter()
+        self._trace = trace
+        self._began_at = time.monotonic()
+        self._switches = 0
         self._discard = False
         self._cancelled = False
         self._reason: StopReason = "client"
@@ -125,7 +132,9 @@ class Session:
             transcripts if params.store_transcript else None,
             recordings if params.store_audio else None,
             self._on_outage,
+            tally,
         )
+        stopwatch = Stopwatch(tally, self.audio, trace)
         numbers = itertools.count(past.last_utterance + 1 if past else 1)
         self._recognitions = [
             Recognition(
@@ -141,6 +150,7 @@ class Session:
                 on_exhausted=self._on_exhausted,
                 tally=tally,
                 meter=self._meter,
+                stopwatch=stopwatch,
                 on_finalized=self._finalizing.answered,
             )
             for channel in (range(params.format.channels) if params.multichannel else [None])
@@ -275,6 +285,7 @@ class Session:
 
     async def run(self) -> None:
         """Live until everything is settled, said and stored; runs as a task of the gateway."""
+        bind_contextvars(session=self.id)  # in every line its tasks log, plugins' lines too
         try:
             complete = await self._recognise()
             self._finalizing.cancel()
@@ -373,10 +384,25 @@ class Session:
         )
 
     def _count(self) -> None:
-        provider = self._provider.name if self._provider else "none"
-        self._tally.sessions[provider, self.params.protocol, self.state] += 1
+        name = self._provider.name if self._provider else None
+        seconds = time.monotonic() - self._began_at
+        self._tally.sessions[name or "none", self.params.protocol, self.state] += 1
+        self._tally.durations[name or "none"].observe(seconds)
         self._tally.audio_s += self.audio.seconds
         self._tally.unrecorded_s += self.params.format.seconds(self.audio.lost)
+        if self._trace is not None:
+            self._trace.ended(self.state, self._reason, name)
+        log.info(
+            "session_ended",
+            session=self.id,
+            outcome=self.state.value,
+            reason=self._reason,
+            seconds=round(seconds, 3),
+            audio_s=round(self.audio.seconds, 3),
+            provider=name,
+            switches=self._switches,
+            protocol=self.params.protocol,
+        )
 
     def _outcome(self, complete: bool) -> SessionState:
         if self._interrupted:
@@ -463,6 +489,7 @@ class Session:
 
     def _on_switch(self, failed: ConfiguredProvider, to: ConfiguredProvider) -> None:
         self._tally.switches += 1
+        self._switches += 1
         state: entries.ProviderState = "reconnecting" if to is failed else "failed_over"
         self.events.append(entries.Provider(state=state, provider=to.name))
         self._move(State.RECOVERING)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import structlog
 from msgspec import UnsetType
+from structlog.contextvars import bind_contextvars
 
 from sttgate.errors import StoreError
 from sttgate.events import Word
@@ -20,6 +21,7 @@ from sttgate.session.audio_log import AudioLog
 from sttgate.session.entries import AnyEntry
 from sttgate.session.event_log import EventLog
 from sttgate.session.spool import SpoolFolder
+from sttgate.session.tally import StoreOp, Tally
 from sttgate.stores import (
     Gap,
     Mark,
@@ -49,6 +51,7 @@ class Archive:
         transcripts: TranscriptStore | None,
         recordings: RecordingStore | None,
         on_outage: Callable[[str], None],
+        tally: Tally,
     ) -> None:
         self.transcript_stored = False
         self.audio_stored = False
@@ -59,6 +62,7 @@ class Archive:
         self._transcripts = transcripts
         self._recordings = recordings
         self._on_outage = on_outage
+        self._tally = tally
         self._retries: list[_Retry] = []
         self._feeder: _Feeder | None = None
         self._finishing: asyncio.Task[None] | None = None
@@ -101,7 +105,7 @@ class Archive:
         async def delete() -> None:
             await transcripts.delete(feeder.start.id)
 
-        await self._retry("The transcript could not be deleted yet.")(delete)
+        await self._retry("The transcript could not be deleted yet.")("delete", delete)
 
     async def cancel(self) -> None:
         """Stop storing; what is owed stays in the spool."""
@@ -112,7 +116,7 @@ class Archive:
             await self._feeder.cancel()
 
     def _retry(self, message: str) -> _Retry:
-        retry = _Retry(self._on_outage, message)
+        retry = _Retry(self._on_outage, message, self._tally)
         self._retries.append(retry)
         return retry
 
@@ -142,23 +146,26 @@ class Archive:
         async def put() -> None:
             await recordings.put(self._folder.path.name, await self._audio.finish())
 
-        await self._retry("The recording could not be stored yet.")(put)
+        await self._retry("The recording could not be stored yet.")("recording", put)
         self.audio_stored = True
 
 
 class _Retry:
-    """Repeats a call until it works; tells of an outage once."""
+    """Repeats a call until it works, and times it; tells of an outage once."""
 
-    def __init__(self, on_outage: Callable[[str], None], message: str) -> None:
+    def __init__(self, on_outage: Callable[[str], None], message: str, tally: Tally) -> None:
         self._on_outage = on_outage
         self._message = message
+        self._tally = tally
         self.since = 0.0  # when the outage began, on the monotonic clock
 
-    async def __call__(self, call: Callable[[], Awaitable[None]]) -> None:
+    async def __call__(self, op: StoreOp, call: Callable[[], Awaitable[None]]) -> None:
         delay = _FIRST_RETRY
         while True:
+            began = time.monotonic()
             try:
                 await call()
+                self._tally.store_writes[op].observe(time.monotonic() - began)
                 self.since = 0.0
                 return
             except Exception as error:  # a plugin's mistake must not lose a session either
@@ -200,7 +207,7 @@ class _Feeder:
     async def store_end(self, end: SessionEnd) -> None:
         """Store ``end``, with the marks and gaps of the log."""
         complete = replace(end, marks=tuple(self._marks), gaps=tuple(self._gaps))
-        await self._retry(lambda: self._store.end(self.start.id, complete))
+        await self._retry("end", lambda: self._store.end(self.start.id, complete))
 
     async def cancel(self) -> None:
         """Stop; what was read is stored."""
@@ -208,8 +215,10 @@ class _Feeder:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        # Begun by whoever appended the first audio, so the session's own context is not around it.
+        bind_contextvars(session=self.start.id)
         try:
-            await self._retry(lambda: self._store.begin(self.start))
+            await self._retry("begin", lambda: self._store.begin(self.start))
             while self._until is None or self._reader.after < self._until:
                 self._more.clear()
                 batch = await self._reader.take()
@@ -239,7 +248,10 @@ class _Feeder:
                 self._gaps.append(gap)
 
     async def _add(self, utterance: Utterance) -> None:
-        await self._retry(lambda: self._store.add_utterance(self.start.id, utterance))
+        def add() -> Awaitable[None]:
+            return self._store.add_utterance(self.start.id, utterance)
+
+        await self._retry("utterance", add)
 
 
 def grow(before: Utterance | None, final: entries.Transcript, provider: str | None) -> Utterance:

@@ -28,10 +28,12 @@ from sttgate.config.model import (
     AccessConfig,
     JwtConfig,
     LimitsConfig,
+    LogConfig,
     PluginsConfig,
     RetentionConfig,
     ServerConfig,
     SpoolConfig,
+    TracesConfig,
     UploadsConfig,
 )
 from sttgate.config.options import variable_of
@@ -54,6 +56,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "limits": LimitsConfig,
     "uploads": UploadsConfig,
     "retention": RetentionConfig,
+    "log": LogConfig,
+    "traces": TracesConfig,
     "plugins": PluginsConfig,
 }
 
