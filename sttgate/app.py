@@ -8,18 +8,18 @@ import gc
 import os
 import signal
 from collections.abc import Callable
-from importlib.metadata import version
 
 import structlog
 from aiohttp import web
 
 from sttgate.api.sessions import SessionsApi
 from sttgate.config import Config
+from sttgate.console import routes as console_routes
 from sttgate.gateway import Gateway, StartupError
 from sttgate.operations.health import Health
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin
-from sttgate.protocols.native import PATH, NativeEndpoint
+from sttgate.protocols.native import NativeEndpoint
 
 log = structlog.get_logger(__name__)
 
@@ -54,19 +54,10 @@ def create_app(gateway: Gateway) -> web.Application:
             *Health(gateway).routes(),
             *Metrics(gateway).routes(),
             *SessionsApi(gateway).routes(),
+            *console_routes(),
         ]
     )
-    app.router.add_get("/", _index)
     return app
-
-
-async def _index(request: web.Request) -> web.Response:
-    return web.Response(
-        text=f"sttgate {version('sttgate')}\n\n"
-        f"WebSocket   ws://{request.host}{PATH}\n"
-        "health      /livez  /readyz  /metrics\n"
-        "sessions    /api/v1/sessions/ID  /api/v1/sessions/ID/audio\n"
-    )
 
 
 async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> None:
