@@ -100,7 +100,9 @@ class _Sight:
 class Pace:
     """Keeps one who sends faster than ``max_speed`` times real time waiting; nothing is dropped."""
 
-    CREDIT = 30.0  # seconds of audio that may come at any speed: what a client kept while it was away
+    CREDIT = (
+        30.0  # seconds of audio that may come at any speed: what a client kept while it was away
+    )
 
     def __init__(self, max_speed: float) -> None:
         self._max_speed = max_speed

@@ -7,18 +7,23 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 from aiohttp import web
 
+from sttgate.access.gate import Gate, control_access, scope_of
+from sttgate.access.principal import Scope
+from sttgate.api.access import AccessApi
+from sttgate.api.problems import problem_details
+from sttgate.api.routing import routes, scope_of_operation
 from sttgate.api.sessions import SessionsApi
 from sttgate.config import Config
 from sttgate.console import routes as console_routes
 from sttgate.gateway import Gateway, StartupError
 from sttgate.operations.health import Health
 from sttgate.operations.metrics import Metrics
-from sttgate.operations.origins import check_origin
+from sttgate.operations.origins import check_origin, share_answer
 from sttgate.protocols.native import NativeEndpoint
 
 log = structlog.get_logger(__name__)
@@ -30,16 +35,39 @@ _SETTLE = 5.0  # seconds to settle what still runs at the end; the next start do
 _SHUTDOWN = 30.0  # seconds for sessions to settle; aiohttp waits this long twice
 
 
-def create_app(gateway: Gateway) -> web.Application:
-    """Return an application that serves ``gateway``, and opens and closes it."""
-    app = web.Application(middlewares=[check_origin], client_max_size=1024**2)
+def create_app(
+    gateway: Gateway, gate: Gate | None = None, origins: Collection[str] = ()
+) -> web.Application:
+    """Return an application that serves ``gateway``, and opens and closes it.
+
+    Without a ``gate`` nobody is asked for a key; ``origins`` are those of web pages from elsewhere
+    that may use it.
+    """
+    gate = gate or Gate.for_everybody()
+    app = web.Application(
+        middlewares=[
+            problem_details,
+            check_origin(origins),
+            control_access(gate, _scope_of),
+        ],
+        client_max_size=1024**2,
+    )
     app[GATEWAY] = gateway
     native = app[NATIVE] = NativeEndpoint(gateway)
 
+    def cut_off() -> None:
+        native.cut_off(gate.holds)
+        gateway.cut_off(gate.holds)
+
     async def open_and_close(app: web.Application):  # type: ignore[no-untyped-def]
-        await gateway.open()
-        yield
-        await gateway.close()
+        gate.open()
+        gate.on_change = cut_off
+        try:
+            await gateway.open()
+            yield
+            await gateway.close()
+        finally:
+            await gate.close()
 
     async def shut_down(app: web.Application) -> None:
         native.shut_down()
@@ -48,16 +76,22 @@ def create_app(gateway: Gateway) -> web.Application:
 
     app.cleanup_ctx.append(open_and_close)
     app.on_shutdown.append(shut_down)
+    app.on_response_prepare.append(share_answer)
     app.add_routes(
         [
             *native.routes(),
             *Health(gateway).routes(),
             *Metrics(gateway).routes(),
             *SessionsApi(gateway).routes(),
+            *routes(AccessApi(gate).operations()),
             *console_routes(),
         ]
     )
     return app
+
+
+def _scope_of(request: web.Request) -> Scope | None:
+    return scope_of(request) or scope_of_operation(request)
 
 
 async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> None:
@@ -67,7 +101,7 @@ async def serve(config: Config, on_ready: Callable[[Gateway, str], None]) -> Non
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
     gateway = Gateway.from_config(config)
-    app = create_app(gateway)
+    app = create_app(gateway, Gate.from_config(config), config.access.origins)
     runner = web.AppRunner(
         app,
         keepalive_timeout=_KEEPALIVE,

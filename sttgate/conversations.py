@@ -49,7 +49,9 @@ def in_spool(spool: Path, session_id: str) -> bool:
     return (spool / session_id).exists()
 
 
-async def sessions(transcripts: TranscriptStore, query: SessionQuery) -> AsyncIterator[StoredSession]:
+async def sessions(
+    transcripts: TranscriptStore, query: SessionQuery
+) -> AsyncIterator[StoredSession]:
     """Yield all sessions that ``query`` asks for, page after page of its ``limit``."""
     cursor = query.cursor
     while True:

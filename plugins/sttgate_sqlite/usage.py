@@ -16,7 +16,7 @@ _SESSIONS = f"""
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 _COUNTERS = f"""
-    SELECT {_DAY} AS day, owner, counter.key, sum(counter.atom) AS total
+    SELECT {_DAY} AS day, owner, counter.key, total(counter.atom) AS total
     FROM usage CROSS JOIN json_each(usage.usage) AS counter
     WHERE ended_at >= :since AND ended_at < :until
     GROUP BY 1, 2, 3
@@ -35,7 +35,7 @@ def days_from(
     """Return the days of the rows of both queries, in order."""
     usage: dict[tuple[str, str | None], dict[str, float]] = {}
     for row in counters:
-        usage.setdefault((row["day"], row["owner"]), {})[row["key"]] = float(row["total"])
+        usage.setdefault((row["day"], row["owner"]), {})[row["key"]] = row["total"]
     return [
         DayUsage(
             day=row["day"],

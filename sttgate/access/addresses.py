@@ -44,6 +44,14 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on ``host``."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _parse(host)
+    return address is not None and address.is_loopback
+
+
 class Allowance:
     """Lets each key do something ``per_minute`` times, bursts of as many included (token bucket)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,19 +12,24 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from sttgate.access.addresses import Allowance, client_address
+from sttgate.access.addresses import Allowance, client_address, is_loopback
 from sttgate.access.credentials import Credential, presented
 from sttgate.access.issuers import Issuer
 from sttgate.access.keys import PREFIX, KeyFile, KeyFileError
-from sttgate.access.principal import EVERYBODY, PRINCIPAL, Principal, Scope
+from sttgate.access.principal import EVERYBODY, Principal, Scope
 from sttgate.access.tokens import Tokens, load_secret
+from sttgate.config import Config
 from sttgate.config.model import AccessConfig, LimitsConfig
+from sttgate.errors import SttgateError
 
 log = structlog.get_logger(__name__)
 
 FAILURES_PER_MINUTE = 20  # of one address; nobody guesses 256 bits, but why let them try
 _WATCH_INTERVAL = 1.0  # seconds until a revoked key is no good any more
 _SCOPE = "__sttgate_scope__"
+
+PRINCIPAL = web.RequestKey("principal", Principal)
+"""Where a request carries its principal."""
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
@@ -43,6 +49,10 @@ def scope_of(request: web.Request) -> Scope | None:
     return getattr(request.match_info.handler, _SCOPE, None)
 
 
+class NobodyMayEnter(SttgateError):
+    """Keys are asked for, and there is none; the sentence says what to do."""
+
+
 class Gate:
     """Checks who makes a request. With ``enforced`` False everybody is let in.
 
@@ -60,10 +70,27 @@ class Gate:
         self._watching: asyncio.Task[None] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
+    @classmethod
+    def from_config(cls, config: Config) -> Gate:
+        """Return the gate for where the server listens: beyond this machine everybody is asked."""
+        beyond = not is_loopback(config.server.host) and not config.access.insecure
+        return cls(config.access, config.limits, enforced=config.access.required or beyond)
+
+    @classmethod
+    def for_everybody(cls) -> Gate:
+        """Return a gate that asks nobody."""
+        return cls(AccessConfig.model_validate({}), LimitsConfig.model_validate({}), enforced=False)
+
     def open(self) -> None:
-        """Read keys and secret; raise KeyFileError or SecretError."""
+        """Read keys and secret; raise NobodyMayEnter, KeyFileError or SecretError."""
         if self.enforced:
             self.keys.refresh()
+            if self._issuer is None and not any(key.holds(time.time()) for key in self.keys):
+                raise NobodyMayEnter(
+                    "this gateway asks for an API key, and there is none: make one with `sttgate "
+                    "keys create NAME`, listen on 127.0.0.1 only, or serve with --insecure to let "
+                    "everybody in"
+                )
             self._tokens = Tokens(load_secret(self._access.secret))
             self._watching = asyncio.create_task(self._watch(), name="keys")
 
@@ -121,14 +148,16 @@ class Gate:
         return None
 
     async def _watch(self) -> None:
+        known = self.keys.version
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             try:
-                changed = self.keys.refresh()
+                self.keys.refresh()
             except KeyFileError as error:
                 log.error("keys_not_read", error=str(error))  # the ones known go on
                 continue
-            if changed:
+            if self.keys.version != known:
+                known = self.keys.version
                 log.info("keys_changed")
                 self.on_change()
 

@@ -9,7 +9,7 @@ import time
 import aiohttp
 import structlog
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from sttgate.access.principal import Principal, parse_scopes
@@ -42,9 +42,9 @@ class Issuer:
                 return None
             try:
                 return self._principal(token, keys)
-            except ValueError:
+            except InvalidKeyIdError:
                 continue  # signed with a key we do not have: perhaps a new one
-            except (JoseError, TypeError, KeyError):
+            except (JoseError, ValueError, TypeError, KeyError):
                 return None
         return None
 

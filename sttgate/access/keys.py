@@ -68,6 +68,8 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._keys: dict[str, Key] = {}
+        self.version = 0
+        """Grows whenever the file is found changed."""
         self._stamp: tuple[int, int] | None = None
 
     def __iter__(self) -> Iterator[Key]:
@@ -80,6 +82,7 @@ class KeyFile:
             return False
         self._keys = {key.id: key for key in self._read().keys}
         self._stamp = stamp
+        self.version += 1
         return True
 
     def find(self, presented: str) -> Key | None:

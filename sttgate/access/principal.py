@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aiohttp import web
-
 Scope = Literal["transcribe", "read", "delete", "admin"]
 SCOPES: tuple[Scope, ...] = ("transcribe", "read", "delete", "admin")
 
@@ -17,7 +15,8 @@ class Principal:
 
     ``id`` owns the sessions it opens; None when nobody is asked for a key, and then everything
     belongs to everybody. ``expires_at`` is when the credential ends, seconds since the epoch;
-    ``key_id`` the API key it came from, if any, whose end is the principal's too.
+    ``key_id`` the API key it came from, if any, whose end is the principal's too; ``is_token`` says that
+    it came with a token this gateway made.
     """
 
     id: str | None
@@ -25,6 +24,7 @@ class Principal:
     key_id: str | None = None
     expires_at: float | None = None
     max_sessions: int | None = None
+    is_token: bool = False
 
     def may(self, scope: Scope) -> bool:
         """Whether it has the scope; ``admin`` has every one."""
@@ -42,9 +42,6 @@ class Principal:
 
 EVERYBODY = Principal(id=None, scopes=frozenset(SCOPES))
 """Who makes a request when access control is off."""
-
-PRINCIPAL = web.RequestKey("principal", Principal)
-"""Where a request carries its principal."""
 
 
 def parse_scopes(text: str) -> frozenset[Scope]:

@@ -109,6 +109,7 @@ class Tokens:
             key_id=str(key_id) if key_id is not None else None,
             expires_at=expires_at,
             max_sessions=most if isinstance(most, int) else None,
+            is_token=True,
         )
 
     def _remember(self, jti: str, expires_at: float) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sttgate.access.principal import Scope
 from sttgate.api.problems import ApiProblem
 
 PREFIX = "/api/v1"
@@ -27,9 +28,6 @@ ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 MAX_BODY = 1024**2  # bytes of a JSON body; the application's client_max_size enforces it
 BODY_TIMEOUT = 10.0  # seconds a JSON body may take to arrive
-
-Scope = Literal["read", "transcribe", "delete", "admin"]
-"""What a key must be allowed to do."""
 
 OperationHandler = Callable[..., Awaitable[BaseModel | web.StreamResponse]]
 
@@ -65,8 +63,8 @@ class Answer:
 class Operation:
     """A method at an address below ``/api/v1``; ``{name}`` in ``path`` stands for an id.
 
-    ``name`` is unique, such as ``listSessions``. ``scope`` is what a key must be allowed to do;
-    a middleware gets the operation of a request from ``operation_of``. ``body`` is the model of a JSON
+    ``name`` is unique, such as ``listSessions``. ``scope`` is what a key must be allowed to do,
+    None if no key is needed; a middleware asks ``scope_of_operation``. ``body`` is the model of a JSON
     body; a handler that reads another kind of body by itself names the types it takes in ``media``.
     ``problems`` says when which error status comes, beyond those every operation may answer with.
     A GET is answered to HEAD as well, unless ``head`` is False (as for an endless stream).
@@ -76,7 +74,7 @@ class Operation:
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     handler: OperationHandler
-    scope: Scope
+    scope: Scope | None
     summary: str
     answers: tuple[Answer, ...]
     text: str = ""
@@ -93,9 +91,7 @@ def routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
     for operation in operations:
         path = PREFIX + re.sub(r"\{(\w+)\}", rf"{{\1:{ID_PATTERN}}}", operation.path)
         options = {"allow_head": operation.head} if operation.method == hdrs.METH_GET else {}
-        found.append(
-            web.RouteDef(operation.method, path, partial(_run, operation), options)
-        )
+        found.append(web.RouteDef(operation.method, path, partial(_run, operation), options))
     return found
 
 
@@ -105,6 +101,12 @@ def operation_of(request: web.Request) -> Operation | None:
     if isinstance(handler, partial) and handler.args and isinstance(handler.args[0], Operation):
         return handler.args[0]
     return None
+
+
+def scope_of_operation(request: web.Request) -> Scope | None:
+    """Return the scope that a request to the API needs, None for any other request."""
+    operation = operation_of(request)
+    return None if operation is None else operation.scope
 
 
 async def _run(operation: Operation, request: web.Request) -> web.StreamResponse:

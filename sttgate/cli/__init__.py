@@ -16,6 +16,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "transcribe": ("transcribe:transcribe", "Turn audio files into text."),
     "listen": ("listen:listen", "Turn what is said into a microphone into text."),
     "sessions": ("sessions:sessions", "List and show stored conversations."),
+    "usage": ("usage:usage", "Show what was used, by day, key and provider."),
+    "keys": ("keys:keys", "Make, list and revoke API keys."),
     "plugins": ("plugins:plugins", "List the plugins and show their options."),
     "new-plugin": ("new_plugin:new_plugin", "Make a project for a plugin of your own."),
     "config": ("config:config", "Check, show and start a configuration."),

@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ import click
 
 from sttgate.cli.options import config_option, json_option, read_config
 from sttgate.cli.running import run
-from sttgate.cli.serve import is_loopback
 
 if TYPE_CHECKING:
     from sttgate.config import Config
@@ -67,12 +67,33 @@ def _findings(config_file: Path | None, online: bool) -> Iterator[Finding]:
     yield Finding("ok", "configuration", str(config.path or "none; shipped defaults"))
     for warning in config.warnings:
         yield Finding("warning", "configuration", str(warning))
-    if not is_loopback(config.server.host):
-        message = f"{config.server.host} lets everybody in who reaches it; use 127.0.0.1"
-        yield Finding("error", "access", message)
+    yield _access(config)
     yield _port(config.server.host, config.server.port)
     yield _folder(config.spool.path)
     yield from run(_services(config, online))
+
+
+def _access(config: Config) -> Finding:
+    from sttgate.access.gate import Gate
+    from sttgate.access.keys import KeyFileError
+
+    gate, host = Gate.from_config(config), config.server.host
+    if not gate.enforced:
+        if not config.access.insecure:
+            return Finding("ok", "access", f"{host} is this machine only; nobody needs a key")
+        message = f"{host} lets everybody in who reaches it; set access.insecure to false"
+        return Finding("error", "access", message)
+    try:
+        gate.keys.refresh()
+    except KeyFileError as error:
+        return Finding("error", "access", str(error))
+    now = time.time()
+    if holding := sum(key.holds(now) for key in gate.keys):
+        return Finding("ok", "access", f"{host} asks for a key; {holding} can be used")
+    if config.access.jwt is not None:
+        return Finding("ok", "access", f"{host} takes tokens of {config.access.jwt.issuer}")
+    message = f"{host} asks for a key, and there is none; run `sttgate keys create NAME`"
+    return Finding("error", "access", message)
 
 
 def _full_text_search() -> Finding:

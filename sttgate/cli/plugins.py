@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sttgate.cli.options import config_option, json_option, read_plugins
+from sttgate.cli.tables import table
 
 if TYPE_CHECKING:
     from sttgate.plugins import Offer, PluginInfo, Plugins
@@ -41,12 +42,12 @@ def list_plugins(config_file: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     header = ("NAME", "STATE", "ORIGIN", "VERSION", "OFFERS", "FILE")
-    table = [
+    lines = [
         (row["name"] or "-", row["state"], row["origin"], row["version"] or "-",
          ", ".join(row["offers"]) or "-", row["file"] or "-")
         for row in rows
     ]  # fmt: skip
-    click.echo("\n".join(_table([header, *table])))
+    click.echo("\n".join(table([header, *lines])))
     for error in found.errors:
         click.echo(f"\n{error}", err=True)
 
@@ -201,7 +202,7 @@ def _printed(page: Mapping[str, Any]) -> Iterator[str]:
         default = "(required)" if option["required"] else option["default"]
         default = f"${option['variable']}" if option["variable"] else default
         rows.append((option["name"], option["type"], default, option["text"]))
-    yield from _table(rows) if page["options"] else ["It has no options."]
+    yield from table(rows) if page["options"] else ["It has no options."]
     if page["kind"] != "provider":
         return
     yield ""
@@ -209,7 +210,7 @@ def _printed(page: Mapping[str, Any]) -> Iterator[str]:
         yield "What it can do is known once it is configured, with a key for instance."
     else:
         names = {name: _shown(value) for name, value in page["capabilities"].items()}
-        yield from _table([("CAPABILITY", ""), *names.items()])
+        yield from table([("CAPABILITY", ""), *names.items()])
 
 
 def _shown(value: object) -> str:
@@ -218,9 +219,3 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return "any" if value is None else str(value)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 @set_option
 @click.option("-h", "--host", help="Address to listen on.")
 @click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any.")
+@click.option(
+    "--insecure", is_flag=True, help="Ask nobody for a key, although other machines can connect."
+)
 @click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
 def serve(
     config_file: Path | None,
     overrides: dict[str, str],
     host: str | None,
     port: int | None,
+    insecure: bool,
     provider: str | None,
 ) -> None:
     """Serve live speech-to-text until Ctrl-C.
 
     Without a configuration file and without a key it listens on 127.0.0.1:8000 and uses the local
-    engine; with DEEPGRAM_API_KEY set it uses Deepgram.
+    engine; with DEEPGRAM_API_KEY set it uses Deepgram. Where other machines can connect it asks
+    for an API key: make one with `sttgate keys create`.
 
     \b
     Examples:
@@ -46,6 +51,8 @@ def serve(
         overrides["server.host"] = json.dumps(host)
     if port is not None:
         overrides["server.port"] = str(port)
+    if insecure:
+        overrides["access.insecure"] = "true"
     if provider is not None:
         overrides["chain"] = json.dumps([provider])
     config = read_config(config_file, overrides)
@@ -57,6 +64,8 @@ def serve(
 
 def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
     """Say in a few lines where it listens and who transcribes."""
+    from sttgate.access.addresses import is_loopback
+    from sttgate.access.gate import Gate
     from sttgate.protocols.native import PATH
 
     first = gateway.chain[0].name
@@ -67,19 +76,11 @@ def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
     for skipped in gateway.skipped:
         click.echo(f"  skipped     {skipped.name}: {skipped.reason}", err=True)
     click.echo(f"  config      {config.path or 'none; shipped defaults'}", err=True)
-    if not is_loopback(config.server.host):
+    if Gate.from_config(config).enforced:
+        click.echo("  access      with an API key", err=True)
+    elif not is_loopback(config.server.host):
         click.echo(
-            f"  WARNING     {config.server.host} is open to the network and there is no access "
-            "control: everybody who reaches it can transcribe.",
+            f"  WARNING     {config.server.host} is open to the network and access control is off: "
+            "everybody who reaches it can transcribe, read and delete.",
             err=True,
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches ``host``."""
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

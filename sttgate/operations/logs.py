@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-_NOISY = ("aiohttp", "asyncio", "deepgram", "httpx", "httpcore", "websockets")
+_NOISY = ("aiohttp", "aiosqlite", "asyncio", "deepgram", "httpx", "httpcore", "websockets")
 
 
 def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:
@@ -41,6 +41,8 @@ def set_up_logs(level: str = "info", *, json: bool | None = None) -> None:
     for name in _NOISY:
         # They may log headers, so keys, and payloads, so words, below this level.
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of subprotocols it does not know, and one of them may be somebody's key.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

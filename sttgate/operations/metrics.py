@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from sttgate.access.gate import needs
 from sttgate.gateway import Gateway
 
 
@@ -82,6 +83,7 @@ class Metrics:
         """Return the routes to add to an application."""
         return [web.get("/metrics", self.show)]
 
+    @needs("admin")
     async def show(self, request: web.Request) -> web.Response:
         """Return the metrics as text."""
         body = generate_latest(self._registry)

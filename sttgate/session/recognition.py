@@ -19,6 +19,7 @@ from sttgate.session.audio_log import AudioLog, FinalizeRequest
 from sttgate.session.chain import Chain, ConfiguredProvider, next_provider
 from sttgate.session.entries import AnyEntry, Gap
 from sttgate.session.feed import Feed
+from sttgate.session.metering import Meter
 from sttgate.session.tally import Tally
 from sttgate.session.utterances import SaidBefore, UtteranceBuilder
 
@@ -54,6 +55,7 @@ class Recognition:
         channel: int | None,
         numbers: Iterator[int],
         tally: Tally,
+        meter: Meter,
         emit: Callable[[list[AnyEntry]], None],
         on_open: Callable[[ConfiguredProvider], None],
         on_ready: Callable[[ConfiguredProvider], None],
@@ -69,6 +71,7 @@ class Recognition:
         self._builder = UtteranceBuilder(self.channel, numbers)
         self._emit = emit
         self._tally = tally
+        self._meter = meter
         self._on_open = on_open
         self._on_ready = on_ready
         self._on_switch = on_switch
@@ -182,8 +185,8 @@ class Recognition:
         """Hear everything that is not settled with one stream of one provider."""
         provider = await configured.ready()
         start = self.settled
-        if self._feed is not None:
-            self._tally.replayed_s += self._audio.format.seconds(self._feed.position - start)
+        replayed = self._audio.format.seconds(self._feed.position - start) if self._feed else 0.0
+        self._tally.replayed_s += replayed
         rate = stream_rate(provider.capabilities, self._audio.format)
         feed = self._feed = Feed(
             self._audio,
@@ -195,6 +198,7 @@ class Recognition:
         self._builder.begin_stream(self._audio.format.seconds(start))
         self._note_event(feed)
         self._silent = True
+        opened_at = time.monotonic()
         self._on_open(configured)
         hearing = asyncio.create_task(
             self._hear(configured, feed, replace(self._params, sample_rate=rate)),
@@ -204,6 +208,12 @@ class Recognition:
             await self._watch(hearing, feed)
         finally:
             feed.abandoned = True
+            self._meter.add_stream(
+                configured.name,
+                sent_s=self._audio.format.seconds(feed.position - start),
+                replayed_s=replayed,
+                open_s=time.monotonic() - opened_at,
+            )
             if not hearing.done():
                 hearing.cancel()
                 await asyncio.wait({hearing}, timeout=_CANCEL_TIMEOUT)

@@ -22,6 +22,7 @@ from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import AnyEntry, StopReason
 from sttgate.session.event_log import EventLog
 from sttgate.session.finalizing import Finalizing
+from sttgate.session.metering import Meter
 from sttgate.session.params import SessionParams
 from sttgate.session.recognition import Recognition
 from sttgate.session.spool import Spool, SpoolFolder
@@ -48,7 +49,10 @@ CLIENT_MESSAGE = "The speech service is unavailable. Try again."
 
 _OVERDUE: Mapping[StopReason, tuple[str, str]] = {
     "idle": (ErrorCode.IDLE_TIMEOUT, "Nothing was heard for too long, so the session has ended."),
-    "max_duration": (ErrorCode.MAX_DURATION, "The session was as long as it may be, and has ended."),
+    "max_duration": (
+        ErrorCode.MAX_DURATION,
+        "The session was as long as it may be, and has ended.",
+    ),
 }
 
 
@@ -100,6 +104,7 @@ class Session:
         self._words = past.words if past else 0
         self._utterances = past.utterances if past else 0
         self._tally = tally
+        self._meter = Meter()
         self._discard = False
         self._reason: StopReason = "client"
         self._stop = asyncio.Event()
@@ -133,6 +138,7 @@ class Session:
                 on_switch=self._on_switch,
                 on_exhausted=self._on_exhausted,
                 tally=tally,
+                meter=self._meter,
                 on_finalized=self._finalizing.answered,
             )
             for channel in (range(params.format.channels) if params.multichannel else [None])
@@ -397,6 +403,7 @@ class Session:
             usage={
                 "audio_s": round(self.audio.seconds, 3),
                 "unrecorded_s": round(self.params.format.seconds(self.audio.lost), 3),
+                **self._meter.counters(),
             },
         )
 

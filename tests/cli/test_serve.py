@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from sttgate.cli.serve import is_loopback
+from sttgate.access.addresses import is_loopback
 from sttgate.protocols.native import PATH
 from sttgate.testing import tone
 from tests.cli.commands import (
@@ -81,10 +81,17 @@ class TestServing:
             assert running.stop() == 0
 
     def test_open_to_the_network(self, tmp_path: Path) -> None:
-        """An address that others reach brings a warning, as long as anybody may come in."""
+        """Where others can connect it starts with a key, or with a warning for who wants it."""
         configure(tmp_path)
-        with serve(tmp_path, "--host", "0.0.0.0") as (running, _):
+        ran = run(tmp_path, "serve", "--host", "0.0.0.0")
+        assert_explained(ran, 1, "sttgate keys create", "--insecure")
+        with serve(tmp_path, "--host", "0.0.0.0", "--insecure") as (running, _):
             running.wait_for("WARNING     0.0.0.0 is open to the network")
+            running.stop()
+        assert run(tmp_path, "keys", "create", "somebody").code == 0
+        with serve(tmp_path, "--host", "0.0.0.0") as (running, _):
+            running.wait_for("access      with an API key")
+            assert "WARNING" not in running.err
             running.stop()
 
     @pytest.mark.parametrize(

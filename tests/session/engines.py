@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -28,9 +28,10 @@ from sttgate.session.session import Session
 from sttgate.session.spool import Spool
 from sttgate.stores import (
     Conversation,
+    DayUsage,
     Recording,
     RecordingStore,
-    SearchHit,
+    SessionChange,
     SessionEnd,
     SessionPage,
     SessionQuery,
@@ -239,7 +240,21 @@ class MemoryTranscripts(TranscriptStore):
         """Return nothing."""
         return SessionPage(sessions=())
 
-    async def search(self, text: str, limit: int = 50) -> Sequence[SearchHit]:
+    async def update(self, session_id: str, change: SessionChange) -> bool:
+        """Change the title; the rest is not kept."""
+        self._admit()
+        start = self.starts.get(session_id)
+        if start is not None and change.title is not None:
+            self.starts[session_id] = replace(start, title=change.title or None)
+        return start is not None
+
+    async def delete_utterances(self, session_id: str) -> bool:
+        """Forget what was said."""
+        self._admit()
+        self.utterances.get(session_id, {}).clear()
+        return session_id in self.starts
+
+    async def usage(self, since: float, until: float) -> Sequence[DayUsage]:
         """Return nothing."""
         return ()
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from sttgate.access.addresses import Allowance, client_address
-from sttgate.access.gate import needs
-from sttgate.access.principal import EVERYBODY, PRINCIPAL, Principal
+from sttgate.access.gate import PRINCIPAL, needs
+from sttgate.access.principal import EVERYBODY, Principal
 from sttgate.admission import Caller
 from sttgate.gateway import Gateway
 from sttgate.protocols.native.connection import NativeConnection
