@@ -63,7 +63,7 @@ def routes() -> list[web.RouteDef]:
 
 def _read(folder: Traversable, prefix: str = "") -> dict[str, bytes]:
     """Return the content of every file below ``folder``, by its path there."""
-    found = {}
+    found: dict[str, bytes] = {}
     for entry in folder.iterdir():
         if entry.is_dir():
             found |= _read(entry, f"{prefix}{entry.name}/")

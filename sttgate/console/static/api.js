@@ -61,20 +61,21 @@ export function address(path, query = {}) {
  * @param {string} path @param {Object<string, any>} [query]
  */
 export async function addressWithToken(path, query = {}) {
-  const token = await freshToken();
+  const token = await freshToken("read");
   return address(path, token === null ? query : { ...query, token });
 }
 
 /** What a WebSocket has to offer as subprotocols: the key cannot go into its headers. */
 export async function socketProtocols() {
-  const token = await freshToken();
+  const token = await freshToken("transcribe");
   return token === null ? ["sttgate.v2"] : ["sttgate.v2", "bearer", token];
 }
 
-/** A token that is good for one connection now, null where nobody is asked for one. */
-async function freshToken() {
+/** A token that is good for a moment and one thing, null where nobody is asked for one. */
+async function freshToken(scope) {
   if (!access.key) return null;
-  const response = await request("/tokens", { method: "POST", json: { ttl_seconds: 30 } });
+  const json = { ttl_seconds: 30, scopes: [scope] };
+  const response = await request("/tokens", { method: "POST", json });
   return (await response.json()).token;
 }
 

@@ -44,9 +44,8 @@ export function HelpPage() {
     <section aria-labelledby="help-client">
       <h2 id="help-client">Write a client</h2>
       <p>
-        One WebSocket: send <code>start</code>, then sound (16-bit PCM, 16 kHz, mono), then
-        <code>stop</code>. Words come back as they are heard.
-        ${withKey && " Put your API key in the place of YOUR_KEY."}
+        One WebSocket: send <code>start</code>, then sound (16-bit PCM, 16 kHz, mono), and at last${" "}
+        <code>stop</code>. Words come back as they are heard.${withKey && " Put your API key in the place of YOUR_KEY."}
       </p>
       <${Code} label="Address" text=${address} />
       <${Code}
@@ -59,8 +58,8 @@ export function HelpPage() {
       />
       <${Code} label="Shell: a whole file at once" text=${curlUpload(location.origin, withKey)} />
       <p>
-        All events and fields are in <code>docs/protocol.md</code> of the project; the REST API
-        describes itself at <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.
+        All events and fields are in <code>docs/protocol.md</code> of the project; the REST API describes itself at${" "}
+        <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.
       </p>
     </section>
   </div>`;

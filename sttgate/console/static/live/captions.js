@@ -3,8 +3,9 @@
 import { batch, signal } from "../vendor/preact.js";
 
 /**
- * @typedef {{kind: "utterance", key: string, at: number, speaker: string|null, channel: number,
+ * @typedef {{kind: "utterance", key: string, at: number|null, speaker: string|null, channel: number,
  *   finals: import("../vendor/preact.js").Signal<string[]>}} Utterance
+ *   `at`: seconds of the recording, null for words that were left unsettled
  * @typedef {{kind: "note", key: string, icon: string, text: string}} Note
  */
 export class Captions {
@@ -12,25 +13,30 @@ export class Captions {
   blocks = signal(/** @type {(Utterance|Note)[]} */ ([]));
   /** What is being said: by channel, the words that may still change. */
   interims = signal(/** @type {{channel: number, text: string}[]} */ ([]));
+  /** Notes at a moment whose words are not final yet; then they move to the blocks. */
+  pending = signal(/** @type {{note: Note, at: number}[]} */ ([]));
   /** Whether what comes is kept back for now. */
   held = signal(false);
   #waiting = /** @type {(() => void)[]} */ ([]);
   #open = /** @type {Map<string, Utterance>} */ (new Map());
   #keys = 0;
+  #settled = 0; // seconds whose words are final
 
   /** Whether there is anything to see. */
   get empty() {
-    return this.blocks.value.length === 0 && this.interims.value.length === 0;
+    return [this.blocks, this.interims, this.pending].every(({ value }) => value.length === 0);
   }
 
   clear() {
     batch(() => {
       this.blocks.value = [];
       this.interims.value = [];
+      this.pending.value = [];
       this.held.value = false;
     });
     this.#waiting = [];
     this.#open.clear();
+    this.#settled = 0;
   }
 
   /**
@@ -46,17 +52,38 @@ export class Captions {
     this.#show(() => this.#open.delete(keyOf(event, base)));
   }
 
-  /** Something between the words. @param {string} icon @param {string} text */
-  note(icon, text) {
+  /**
+   * Something between the words. Its place is after the words up to `at`.
+   * @param {string} icon @param {string} text @param {number} at seconds of the recording
+   */
+  note(icon, text, at) {
     this.#show(() => {
+      const note = { kind: "note", key: this.#key(), icon, text };
+      this.pending.value = [...this.pending.value, { note, at }];
+      if (at <= this.#settled) this.#settle(at);
+    });
+  }
+
+  /**
+   * What was being said will not be settled here: it stays as it is, and a note says why.
+   * @param {string} icon @param {string} text
+   */
+  breakOff(icon, text) {
+    this.#show(() => {
+      for (const { channel, text: words } of this.interims.value) this.#leave(channel, words);
+      this.interims.value = [];
+      this.#settle(Infinity);
+      this.#settled = 0;
       this.#append({ kind: "note", key: this.#key(), icon, text });
-      this.#open.clear();
     });
   }
 
   /** No more words will come. */
   end() {
-    this.#show(() => (this.interims.value = []));
+    this.#show(() => {
+      this.interims.value = [];
+      this.#settle(Infinity);
+    });
     this.release();
   }
 
@@ -88,7 +115,7 @@ export class Captions {
   #final(event, base) {
     this.#interim({ channel: event.channel, text: "" });
     const text = event.text.trim();
-    if (!text) return;
+    if (!text) return this.#settle(base + event.end);
     const key = keyOf(event, base);
     let utterance = this.#open.get(key);
     if (!utterance || utterance.speaker !== event.speaker) {
@@ -104,6 +131,22 @@ export class Captions {
       this.#append(utterance);
     }
     utterance.finals.value = [...utterance.finals.value, text];
+    this.#settle(base + event.end);
+  }
+
+  #leave(channel, words) {
+    const key = this.#key();
+    this.#append({ kind: "utterance", key, at: null, speaker: null, channel, finals: signal([`${words} …`]) });
+  }
+
+  /** The words up to `at` are final: what was noted until then has its place. */
+  #settle(at) {
+    this.#settled = Math.max(this.#settled, at);
+    const due = this.pending.value.filter((pending) => pending.at <= at);
+    if (due.length === 0) return;
+    this.pending.value = this.pending.value.filter((pending) => pending.at > at);
+    for (const { note } of due) this.#append(note);
+    this.#open.clear(); // what follows, follows the note
   }
 
   #append(block) {

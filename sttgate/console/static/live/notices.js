@@ -3,7 +3,7 @@
 
 import { html } from "../vendor/preact.js";
 import { access } from "../access.js";
-import { count, seconds } from "../format.js";
+import { clock, count, seconds } from "../format.js";
 import { Icon } from "../parts/icon.js";
 import { Notice } from "../parts/notice.js";
 import { obstacle } from "./microphone.js";
@@ -186,7 +186,7 @@ function Saved() {
   );
   const title = parts.length === 1 ? "Saved." : `Saved in ${count(parts.length, "part")}.`;
   return html`<${Notice} tone="ok" title=${title} actions=${actions}>
-    ${count(words, "word")}.
+    ${count(words, "word")}, ${clock(recorder.captured.value)}.
     ${late && " The store does not answer at the moment; it is stored as soon as it does."}
     ${parts.length > 1 && " At the seam a word may stand in both."}
   <//>`;

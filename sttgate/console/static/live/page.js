@@ -33,7 +33,7 @@ export function LivePage() {
     return () => removeEventListener("keydown", onKey);
   }, []);
   if (!access.may("transcribe")) return html`<${NotAllowed} />`;
-  return html`<div class="live">
+  return html`<div class="live-page">
     <div class="live-head">
       <h1 class="for-readers" tabindex="-1">Live</h1>
       <${StatusLine} textSize=${textSize} />

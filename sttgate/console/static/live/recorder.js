@@ -109,7 +109,7 @@ class Recorder {
   mark() {
     if (!this.recording.value) return;
     this.uplink.value.mark("");
-    this.captions.note("flag", `Mark at ${clock(this.captured.value)}`);
+    this.#note("flag", `Mark at ${clock(this.captured.value)}`);
   }
 
   /** Stop waiting for a gateway that is gone. What it has not got can be saved as a file. */
@@ -117,6 +117,10 @@ class Recorder {
     await this.#closeMicrophone();
     const from = this.uplink.value?.abandon() ?? 0;
     if (this.#tape.end > from) this.rest.value = this.#tape.wav(from);
+  }
+
+  #note(icon, text) {
+    this.captions.note(icon, text, this.captured.value);
   }
 
   #reset() {
@@ -147,7 +151,7 @@ class Recorder {
 
   /** The microphone was unplugged, or taken away. What there is, is saved. */
   #lose() {
-    this.captions.note("micOff", "The microphone is gone. The recording ends here.");
+    this.#note("micOff", "The microphone is gone. The recording ends here.");
     this.warning.value = "The microphone was disconnected. What was recorded is saved.";
     this.stop();
   }
@@ -208,7 +212,11 @@ class Recorder {
         break;
       case "gap":
         this.unheard.value += event.end - event.start;
-        this.captions.note("alert", `${seconds(event.end - event.start)} were recorded, not heard`);
+        this.captions.note(
+          "alert",
+          `${seconds(event.end - event.start)} were recorded, not heard`,
+          base + event.end,
+        );
         break;
       case "warning":
         this.warning.value = event.message;
@@ -246,7 +254,7 @@ class Recorder {
       ? "The gateway ended the session; the recording goes on in a new one"
       : "The gateway was restarted; the recording goes on in a new session";
     this.goesAway.value = null;
-    this.captions.note("refresh", text);
+    this.captions.breakOff("refresh", text);
   }
 
   #over(parts, refusal) {

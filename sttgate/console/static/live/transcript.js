@@ -38,6 +38,7 @@ export function Transcript({ announce, textSize }) {
           ({ channel, text }) => html`<p key=${channel} class="interim">${text} <span>…</span></p>`,
         )
       }
+      ${captions.pending.value.map(({ note }) => html`<${Note} key=${note.key} note=${note} />`)}
     </div>
     <div class="view-actions">
       ${
@@ -65,9 +66,9 @@ export function Transcript({ announce, textSize }) {
 
 function Utterance({ utterance }) {
   const { at, speaker, channel, finals } = utterance;
-  return html`<div class="utterance">
+  return html`<div class="utterance ${at === null ? "unsettled" : ""}">
     <p class="utterance-head">
-      <time>${clock(at)}</time>
+      ${at !== null && html`<time>${clock(at)}</time>`}
       ${(speaker !== null || channel > 0) && html`<span>${speaker ?? `Channel ${channel + 1}`}</span>`}
     </p>
     <p class="utterance-text">
