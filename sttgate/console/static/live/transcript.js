@@ -106,7 +106,7 @@ function Welcome() {
   </div>`;
 }
 
-/** Whether the page follows what is added; scrolling away from the end stops that. */
+/** Whether the page follows what is added; scrolling up stops that, being at the end starts it. */
 function useFollowing() {
   const following = useRef(true);
   const [value, setValue] = useState(true);
@@ -115,9 +115,12 @@ function useFollowing() {
     setValue(is);
   };
   useEffect(() => {
+    let last = document.documentElement.scrollTop;
     const look = () => {
       const { scrollHeight, clientHeight, scrollTop } = document.documentElement;
-      set(scrollHeight - clientHeight - scrollTop <= NEAR);
+      if (scrollHeight - clientHeight - scrollTop <= NEAR) set(true);
+      else if (scrollTop < last) set(false);
+      last = scrollTop;
     };
     addEventListener("scroll", look, { passive: true });
     return () => removeEventListener("scroll", look);
