@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.functional.native import Server
 
 EXECUTABLE = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
     None,
 )
 FLAGS = (
@@ -40,43 +51,58 @@ class Watched:
     context: BrowserContext
     wrong: list[str] = field(default_factory=list)
 
+    def watch(self) -> None:
+        """Begin to notice."""
+        page, wrong = self.page, self.wrong
+        page.on("pageerror", lambda error: wrong.append(f"thrown: {error}"))
+        page.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
+        page.on("console", self._read)
+
+    def _read(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not _is_expected(message.text):
+            self.wrong.append(f"logged: {message.text}")
+
     async def assert_clean(self) -> None:
         """Assert that nothing was thrown, logged as an error, or kept off by the policy."""
         assert self.wrong == []
         assert await self.page.evaluate("window.violations") == []
 
 
-@asynccontextmanager
-async def pages(flags: tuple[str, ...]) -> AsyncIterator[OpenPage]:
-    """Start Chromium with ``flags``; yield a function that opens a page at a URL."""
-    sandbox = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
-    async with async_playwright() as playwright, AsyncExitStack() as stack:
-        browser = await playwright.chromium.launch(
-            executable_path=EXECUTABLE, args=[*FLAGS, *sandbox, *flags]
-        )
-        stack.push_async_callback(browser.close)
+class Browsers:
+    """The browsers that run, one for each set of flags."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, ...], Browser] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._playwright = await self._stack.enter_async_context(async_playwright())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def opener(self, flags: tuple[str, ...], pages: AsyncExitStack) -> OpenPage:
+        """Return what opens a page at a URL; ``pages`` closes it."""
+        if flags not in self._running:
+            sandbox = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+            browser = await self._playwright.chromium.launch(
+                executable_path=EXECUTABLE, args=[*FLAGS, *sandbox, *flags]
+            )
+            self._stack.push_async_callback(browser.close)
+            self._running[flags] = browser
+        browser = self._running[flags]
 
         async def open_page(url: str, **options: Any) -> Watched:
             context = await browser.new_context(**options)
-            page = await context.new_page()
-            watched = Watched(page, context)
-            await page.add_init_script(_WATCH)
-            page.on("pageerror", lambda error: watched.wrong.append(f"thrown: {error}"))
-            page.on(
-                "console",
-                lambda message: (
-                    watched.wrong.append(f"logged: {message.text}")
-                    if message.type in ("error", "warning") and not _is_expected(message.text)
-                    else None
-                ),
-            )
-            page.on(
-                "dialog", lambda dialog: watched.wrong.append(f"a {dialog.type} came up")
-            )
-            await page.goto(url)
+            pages.push_async_callback(context.close)
+            watched = Watched(await context.new_page(), context)
+            await watched.page.add_init_script(_WATCH)
+            watched.watch()
+            await watched.page.goto(url)
             return watched
 
-        yield open_page
+        return open_page
 
 
 def _is_expected(text: str) -> bool:
