@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Collection
-from importlib.metadata import version
 
 import structlog
 from aiohttp import web
@@ -19,6 +18,7 @@ from sttgate.api.operations import operations_of
 from sttgate.api.problems import problem_details
 from sttgate.api.routing import routes, scope_of_operation
 from sttgate.config import Config
+from sttgate.console import routes as console_routes
 from sttgate.gateway import Gateway
 from sttgate.lineup import StartupError
 from sttgate.operations.health import Health
@@ -26,7 +26,7 @@ from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
 from sttgate.operations.requests import log_requests
 from sttgate.operations.traces import traced
-from sttgate.protocols.native import PATH, NativeEndpoint
+from sttgate.protocols.native import NativeEndpoint
 from sttgate.reloading import Reloader
 
 log = structlog.get_logger(__name__)
@@ -87,23 +87,14 @@ def create_app(
             *Health(gateway).routes(),
             *Metrics(gateway).routes(),
             *routes(operations_of(gateway, gate)),
+            *console_routes(),
         ]
     )
-    app.router.add_get("/", _index)
     return app
 
 
 def _scope_of(request: web.Request) -> Scope | None:
     return scope_of(request) or scope_of_operation(request)
-
-
-async def _index(request: web.Request) -> web.Response:
-    return web.Response(
-        text=f"sttgate {version('sttgate')}\n\n"
-        f"WebSocket   ws://{request.host}{PATH}\n"
-        "health      /livez  /readyz  /metrics\n"
-        "sessions    /api/v1/sessions/ID  /api/v1/sessions/ID/audio\n"
-    )
 
 
 async def serve(

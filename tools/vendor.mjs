@@ -1,9 +1,9 @@
-// Makes the vendored JavaScript of the console and of its tests. Maintainers run it; nobody else needs node:
+// Makes the vendored JavaScript of the console. Maintainers run it; nobody else needs node:
 //
 //     node tools/vendor.mjs
 //
-// Writes sttgate/web/vendor/ (preact, signals and htm in one ES module) and tests/browser/vendor/ (axe-core),
-// each with the licence texts and LOCK.json: what is inside, and the SHA-256 of every file.
+// Writes sttgate/console/static/vendor/: preact, signals and htm in one ES module, the licence texts,
+// and LOCK.json, which says what is inside and has the SHA-256 of every file.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,9 +14,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ESBUILD = "0.28.2";
-const CONSOLE = { preact: "11.2.0", "@preact/signals-core": "1.15.0", "@preact/signals": "2.11.4", htm: "3.1.1" };
-const TESTS = { "axe-core": "4.14.1" };
-const LICENCES = new Set(["MIT", "Apache-2.0", "MPL-2.0"]);
+const CONSOLE = { preact: "11.2.0", "@preact/signals-core": "1.14.5", "@preact/signals": "2.11.4", htm: "3.1.1" };
+const LICENCES = new Set(["MIT", "Apache-2.0"]);
 
 const ENTRY = `
 import { createElement } from "preact";
@@ -62,11 +61,11 @@ function lock(folder, packages, files) {
 }
 
 try {
-  const wanted = Object.entries({ ...CONSOLE, ...TESTS, esbuild: ESBUILD }).map(([name, v]) => `${name}@${v}`);
+  const wanted = Object.entries({ ...CONSOLE, esbuild: ESBUILD }).map(([name, v]) => `${name}@${v}`);
   writeFileSync(join(work, "package.json"), '{"private":true}');
   npm("install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact", ...wanted);
 
-  const web = join(root, "sttgate/web/vendor");
+  const web = join(root, "sttgate/console/static/vendor");
   fresh(web);
   const { buildSync } = createRequire(join(work, "package.json"))("esbuild");
   const packages = Object.entries(CONSOLE).map(([name, version]) => record(name, version, web));
@@ -82,12 +81,6 @@ try {
     outfile: join(web, "preact.js"),
   });
   lock(web, packages, ["preact.js"]);
-
-  const tests = join(root, "tests/browser/vendor");
-  fresh(tests);
-  const tools = Object.entries(TESTS).map(([name, version]) => record(name, version, tests));
-  copyFileSync(join(work, "node_modules/axe-core/axe.min.js"), join(tests, "axe.min.js"));
-  lock(tests, tools, ["axe.min.js"]);
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

@@ -289,7 +289,9 @@ def _signature(name: str, function: Any) -> str:
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in arguments:
             arguments.append("*")
-        text = f"*{parameter.name}" if parameter.kind is parameter.VAR_POSITIONAL else parameter.name
+        text = (
+            f"*{parameter.name}" if parameter.kind is parameter.VAR_POSITIONAL else parameter.name
+        )
         if parameter.annotation is not parameter.empty:
             text += f": {parameter.annotation}"
         if parameter.default is not parameter.empty:

@@ -1,0 +1,143 @@
+// The REST API: requests with the key, errors as sentences, events as they come.
+
+import { access } from "./access.js";
+
+export const PREFIX = "/api/v1";
+
+/** An answer that is an error, or no answer at all (then `status` is 0). */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} code @param {string} message */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * Send a request below /api/v1 and return the Response; ApiError for everything that is no success.
+ * @param {string} path such as "/sessions"
+ * @param {{method?: string, query?: Object<string, any>, json?: any, body?: BodyInit,
+ *   headers?: Object<string, string>, signal?: AbortSignal}} [options] null and "" are left out of `query`
+ */
+export async function request(path, options = {}) {
+  const { method = "GET", json, signal } = options;
+  const headers = { Accept: "application/json", ...access.headers(), ...options.headers };
+  let body = options.body;
+  if (json !== undefined) {
+    headers["Content-Type"] = "application/json";
+    body = JSON.stringify(json);
+  }
+  let response;
+  try {
+    response = await fetch(address(path, options.query), { method, headers, body, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running?");
+  }
+  if (response.ok) return response;
+  const problem = await problemOf(response);
+  if (response.status === 401) access.refused();
+  throw problem;
+}
+
+/** The JSON of an answer. The arguments are those of `request`. */
+export async function get(path, options) {
+  return (await request(path, options)).json();
+}
+
+/**
+ * The address of something below /api/v1, with a query.
+ * @param {string} path @param {Object<string, any>} [query]
+ */
+export function address(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value != null && value !== "");
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return PREFIX + path + (text ? `?${text}` : "");
+}
+
+/**
+ * An address for elements that cannot send the key, such as <audio src>: with a short-lived token.
+ * @param {string} path @param {Object<string, any>} [query]
+ */
+export async function addressWithToken(path, query = {}) {
+  const token = await freshToken("read");
+  return address(path, token === null ? query : { ...query, token });
+}
+
+/** What a WebSocket has to offer as subprotocols: the key cannot go into its headers. */
+export async function socketProtocols() {
+  const token = await freshToken("transcribe");
+  return token === null ? ["sttgate.v2"] : ["sttgate.v2", "bearer", token];
+}
+
+/** A token that is good for a moment and one thing, null where nobody is asked for one. */
+async function freshToken(scope) {
+  if (!access.key) return null;
+  const json = { ttl_seconds: 30, scopes: [scope] };
+  const response = await request("/tokens", { method: "POST", json });
+  return (await response.json()).token;
+}
+
+/**
+ * Server-sent events, as they come. (EventSource cannot send the key.)
+ * @param {string} path
+ * @param {{query?: Object<string, any>, lastEventId?: string, signal?: AbortSignal}} [options]
+ * @returns {AsyncGenerator<{id: string, event: string, data: any}>} with `data` parsed from JSON
+ */
+export async function* events(path, { query, lastEventId, signal } = {}) {
+  const headers = { Accept: "text/event-stream" };
+  if (lastEventId) headers["Last-Event-ID"] = lastEventId;
+  const response = await request(path, { query, headers, signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const blocks = (text + value).split(/\r?\n\r?\n/);
+      text = blocks.pop();
+      for (const block of blocks) {
+        const event = parseEvent(block);
+        if (event) yield event;
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // it has ended already, or broke off
+  }
+}
+
+function parseEvent(block) {
+  const event = { id: "", event: "message", data: null };
+  const data = [];
+  for (const line of block.split(/\r?\n/)) {
+    const at = line.indexOf(":");
+    if (at < 1) continue; // a comment, or nothing
+    const value = line.slice(at + 1).replace(/^ /, "");
+    const field = line.slice(0, at);
+    if (field === "data") data.push(value);
+    else if (field === "id" || field === "event") event[field] = value;
+  }
+  if (data.length === 0 && event.event === "message") return null;
+  if (data.length > 0) event.data = JSON.parse(data.join("\n"));
+  return event;
+}
+
+const SENTENCES = {
+  401: "This needs a valid API key.",
+  403: "Your key does not allow this.",
+  404: "There is nothing here.",
+  413: "This is too large.",
+  429: "Too many requests. Try again in a moment.",
+  503: "The gateway cannot do this at the moment. Try again.",
+};
+
+async function problemOf(response) {
+  const { status } = response;
+  let about = {};
+  if (response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
+    about = await response.json().catch(() => ({}));
+  }
+  const message = about.detail || SENTENCES[status] || `The gateway answered with ${status}.`;
+  return new ApiError(status, about.code || "", message);
+}

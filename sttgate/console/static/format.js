@@ -1,0 +1,31 @@
+// Numbers for people.
+
+/** 65.3 -> "1:05", 3661 -> "1:01:01". @param {number} seconds */
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const tail = String(s).padStart(2, "0");
+  return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${tail}` : `${m}:${tail}`;
+}
+
+/** 65 -> "1 minute 5 seconds", to be read aloud. @param {number} seconds */
+export function spoken(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const parts = [
+    [Math.floor(whole / 3600), "hour"],
+    [Math.floor(whole / 60) % 60, "minute"],
+    [whole % 60, "second"],
+  ];
+  const said = parts.filter(([n]) => n > 0).map(([n, unit]) => count(n, unit));
+  return said.join(" ") || "0 seconds";
+}
+
+/** 1.234 -> "1.2 s", 12.6 -> "13 s". @param {number} value */
+export function seconds(value) {
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
+}
+
+/** (1, "word") -> "1 word", (2, "word") -> "2 words". @param {number} n @param {string} unit */
+export function count(n, unit) {
+  return `${n.toLocaleString("en")} ${unit}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,16 @@
+// The pages, by their addresses. sttgate/console/__init__.py serves the same ones.
+
+import { HelpPage } from "./help/page.js";
+import { LivePage } from "./live/page.js";
+
+/**
+ * @typedef {{path: string, title: string, component: Function, icon?: string}} Page
+ * `path` may have parts such as ":id", which the component gets in `params`; those with an `icon`
+ * stand in the navigation.
+ */
+
+/** @type {Page[]} */
+export const PAGES = [
+  { path: "/", title: "Live", component: LivePage, icon: "wave" },
+  { path: "/help", title: "Help", component: HelpPage, icon: "help" },
+];
