@@ -125,17 +125,17 @@ class StatusApi:
     async def status(self, request: web.Request) -> Status:
         """Return the state; the stores are asked whether they can write."""
         gateway = self._gateway
-        stores = await gateway.check_stores()
+        readiness = await gateway.readiness()
         return Status(
             version=version("sttgate"),
             uptime_s=round(time.monotonic() - self._started_at, 3),
-            ready=gateway.welcomes and all(stores.values()),
-            draining=not gateway.welcomes,
+            ready=readiness.ready,
+            draining=readiness.draining,
             sessions=self._sessions(),
             switches=gateway.tally.switches,
             providers=[*self._providers()],
             stores=StoresStatus.model_validate(
-                {name: "ok" if good else "failing" for name, good in stores.items()}
+                {name: "ok" if good else "failing" for name, good in readiness.stores.items()}
             ),
             spool=await self._spool(),
             plugins=[*self._plugins()],

@@ -86,8 +86,8 @@ class TestStatus:
         assert broken["last_error"]["code"] == "provider_unavailable"
         assert broken["last_error"]["at"].endswith("Z")
 
-    async def test_store_that_fails(self, api: Service) -> None:
-        """A store that cannot write is told, and the gateway is not ready then."""
+    async def test_store_that_fails(self, api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A store that cannot write is told at once; new sessions are refused when it stays so."""
 
         async def fail() -> None:
             raise StoreError("the disk is full")
@@ -95,7 +95,10 @@ class TestStatus:
         api.gateway.recordings.check = fail  # type: ignore[method-assign]
         status = await api.get("/status")
         assert status["stores"]["recordings"] == "failing"
-        assert not status["ready"]
+        assert status["ready"]
+        assert (await api.client.get("/readyz")).status == 200
+        monkeypatch.setattr("sttgate.readiness.STORE_PATIENCE", 0.0)
+        assert not (await api.get("/status"))["ready"]
         assert (await api.client.get("/readyz")).status == 503
 
     async def test_draining(self, api: Service) -> None:

@@ -22,6 +22,8 @@ from pydantic import BaseModel
 
 import sttgate
 from sttgate import testing
+from sttgate.access.gate import Gate
+from sttgate.api.operations import operations_of
 from sttgate.cli import root
 from sttgate.config import load_config
 from sttgate.config.model import (
@@ -203,6 +205,16 @@ def _metrics(_: str) -> str:
     return _table(("metric", "type", "meaning"), rows)
 
 
+def _operations(_: str) -> str:
+    config = load_config(None, environ={}, overrides={"chain": "[echo]"}, cwd=ROOT / "docs")
+    operations = operations_of(Gateway.from_config(config), Gate.for_everybody())
+    rows = [
+        (f"`{each.method} {each.path}`", each.scope or "", f"{each.summary}.")
+        for each in operations
+    ]
+    return _table(("address", "scope", "what it does"), rows)
+
+
 def _errors(_: str) -> str:
     rows = []
     for name in sttgate.__all__:
@@ -230,6 +242,7 @@ _KINDS: Mapping[str, Callable[[str], str]] = {
     "errors": _errors,
     "kit": _kit,
     "metrics": _metrics,
+    "operations": _operations,
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -167,7 +169,7 @@ def test_browser_example_shows_words_as_text_only() -> None:
 async def test_rest_answers_have_the_printed_fields(
     tmp_path: Path, aiohttp_client: AiohttpClient
 ) -> None:
-    """A stored session over REST has exactly the fields docs/clients.md prints."""
+    """A stored session over REST has exactly the fields docs/rest.md prints."""
     gateway = Gateway.from_config(build_config(tmp_path, providers=scripted(("hello there",))))
     client = await aiohttp_client(create_app(gateway))
     async with client.ws_connect(f"{PATH}?protocol=2") as socket:
@@ -177,11 +179,14 @@ async def test_rest_answers_have_the_printed_fields(
         await socket.send_str('{"event":"stop"}')
         links = (await receive_until(socket, "stopped"))[-1]["links"]
     answer = await (await client.get(links["session"])).json()
-    printed = json.loads(block("docs/clients.md", "session"))
+    printed = json.loads(block("docs/rest.md", "session"))
     assert list(answer) == list(printed)
     assert list(answer["utterances"][0]) == list(printed["utterances"][0])
     assert list(answer["marks"][0]) == list(printed["marks"][0])
     assert list(answer["usage"]) == list(printed["usage"])
+    assert list(answer["links"]) == list(printed["links"])
+    problem = await (await client.get(f"{links['session']}0")).json()
+    assert problem == json.loads(block("docs/rest.md", "problem"))
     audio = await client.get(links["audio"], headers={"Range": "bytes=0-43"})
     assert audio.status == 206
     assert await (await client.get("/livez")).json() == {"status": "ok"}
@@ -190,6 +195,27 @@ async def test_rest_answers_have_the_printed_fields(
     metrics = await (await client.get("/metrics")).text()
     for row in table(section(read("docs/operations.md"), "Metrics")):
         assert row[0].strip("`") in metrics
+
+
+async def test_rest_commands_work(tmp_path: Path, aiohttp_client: AiohttpClient) -> None:
+    """The commands of docs/rest.md transcribe a file, find, fetch, name and delete its session."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    gateway = Gateway.from_config(build_config(tmp_path, providers=scripted(("hello there",))))
+    client = await aiohttp_client(create_app(gateway))
+    write_wav(tmp_path / "talk.wav")
+    commands = block("docs/rest.md", "curl").replace("127.0.0.1:8000", f"127.0.0.1:{client.port}")
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-e", cwd=tmp_path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate(commands.encode())
+    assert process.returncode == 0
+    assert b'"code"' not in printed, printed  # no problem
+    assert "event: done" in (tmp_path / "progress.txt").read_text()
+    assert (tmp_path / "head.bin").read_bytes().startswith(b"RIFF")
+    assert "hello there" in (tmp_path / "talk.srt").read_text()
+    [session] = (await (await client.get("/api/v1/sessions?q=hello")).json())["sessions"]
+    assert (session["title"], session["recording"]) == ("Stand-up", False)
 
 
 @pytest.mark.parametrize(
