@@ -13,11 +13,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 from sttgate.gateway import Gateway
 from tests.gateways import build_config
 
 _PATIENCE = 5.0  # seconds for threads and sockets to go away on a busy machine
+
+
+def pytest_configure() -> None:
+    # Where no command sets the logs up they go to standard output, which tests look at.
+    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

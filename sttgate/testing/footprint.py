@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aiohttp.web_protocol import RequestHandler
+
 _DESCRIPTORS = "/proc/self/fd"
 _SHARED = ("asyncio_", "pytest_timeout", "pydevd")
 """Names of threads that belong to the process: the loop's default executor, a debugger."""
@@ -43,7 +45,9 @@ class Footprint:
 
     def _new_tasks(self) -> set[asyncio.Task[Any]]:
         return {
-            task for task in asyncio.all_tasks() - self._tasks if task is not asyncio.current_task()
+            task
+            for task in asyncio.all_tasks() - self._tasks
+            if task is not asyncio.current_task() and not _is_of_a_server(task)
         }
 
     def _new_threads(self) -> set[threading.Thread]:
@@ -62,9 +66,21 @@ async def _names(
     # neither a task nor a thread tells when it ends
     while (left := find()) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    return ", ".join(
-        sorted(each.get_name() if isinstance(each, asyncio.Task) else each.name for each in left)
-    )
+    return ", ".join(sorted(_name(each) for each in left))
+
+
+def _is_of_a_server(task: asyncio.Task[Any]) -> bool:
+    """Whether it waits for the next request on a connection that an emulator in this process keeps.
+
+    What the client keeps of that connection counts as a descriptor.
+    """
+    return getattr(task.get_coro(), "cr_code", None) is RequestHandler.start.__code__
+
+
+def _name(each: asyncio.Task[Any] | threading.Thread) -> str:
+    if isinstance(each, threading.Thread):
+        return each.name
+    return f"{each.get_name()} ({getattr(each.get_coro(), '__qualname__', 'unknown')})"
 
 
 def _descriptors() -> int:

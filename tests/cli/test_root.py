@@ -12,7 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from sttgate.cli import root
-from tests.cli.commands import COMMAND, assert_explained, configure, environment, run, start
+from tests.cli.commands import (
+    COMMAND,
+    assert_explained,
+    configure,
+    environment,
+    run,
+    start,
+    write_wav,
+)
 
 BREAKS = """
 import sttgate
@@ -96,5 +104,9 @@ def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C exits with 130."""
     configure(tmp_path)
     with start(tmp_path, "--debug", "transcribe", "-") as running:
+        assert running.process.stdin is not None
+        half = write_wav(tmp_path / "talk.wav", 2.0).read_bytes()[:32_000]
+        running.process.stdin.write(half)
+        running.process.stdin.flush()
         running.wait_for("debug")
         assert running.stop(signal.SIGINT) == 130
