@@ -159,6 +159,8 @@ class PluginsConfig(Options):
     """Folders of drop-in plugins; without this key, ``plugins`` if it exists."""
     disabled: tuple[str, ...] = ()
     """Names of plugins that are not loaded."""
+    allowed: tuple[str, ...] | None = None
+    """Names of the only plugins that are loaded, shipped ones too; without a value, all are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +231,12 @@ class Config:
             "traces": plain(self.traces, redact),
             "plugins": {
                 "dirs": [str(folder) for folder in self.plugins.dirs],
-                "disabled": [plugin.name for plugin in self.plugins.disabled],
+                "disabled": [
+                    plugin.name
+                    for plugin in self.plugins.disabled
+                    if self.plugins.allows(plugin.name)
+                ],
+                "allowed": None if self.plugins.allowed is None else list(self.plugins.allowed),
             },
         }
         return scalars.write(tree)
