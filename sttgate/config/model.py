@@ -92,7 +92,7 @@ class AccessConfig(Options):
 
 
 class LimitsConfig(Options):
-    """What one caller can take of the gateway; an empty value is no limit."""
+    """What callers can take of the gateway; an empty value is no limit."""
 
     sessions_per_key: int | None = Field(None, ge=1)
     """Sessions at a time of one API key; a key may have a limit of its own."""
@@ -100,6 +100,12 @@ class LimitsConfig(Options):
     """Sessions at a time from one address (of IPv6, one /64 network)."""
     connects_per_minute: int | None = Field(None, ge=1)
     """New WebSockets from one address."""
+    connections: int | None = Field(4000, ge=1)
+    """WebSockets at a time, whether a session runs on them or not."""
+    connections_per_address: int | None = Field(None, ge=1)
+    """WebSockets at a time from one address."""
+    start_s: float | None = Field(10.0, gt=0)
+    """Seconds in which a client of protocol 2 that says nothing is closed before its first `start`."""
     idle_s: float | None = Field(600.0, gt=0)
     """Seconds without audio after which a session ends."""
     max_session_s: float | None = Field(14_400.0, gt=0)
