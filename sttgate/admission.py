@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sttgate.access.addresses import Allowance
@@ -27,10 +29,11 @@ MYSELF = Caller()
 
 
 class Admission:
-    """Counts the live sessions of each caller against ``limits``; ``max_sessions`` is for all."""
+    """Counts sessions and connections of each caller against ``limits``; ``max_sessions`` is for all."""
 
     def __init__(self, limits: LimitsConfig, max_sessions: int) -> None:
         self._callers: dict[str, Caller] = {}
+        self._connected: Counter[str] = Counter()
         self._connects: Allowance | None = None
         self.use(limits, max_sessions)
 
@@ -52,6 +55,26 @@ class Admission:
         if not wait:
             self._connects.take(address)
         return wait
+
+    @contextmanager
+    def connection(self, address: str) -> Iterator[None]:
+        """Count an open connection from ``address``; RequestError when it is one too many."""
+        most = self.limits.connections
+        if most is not None and self._connected.total() >= most:
+            raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
+        near = self._connected[address]
+        most = self.limits.connections_per_address
+        if most is not None and near >= most:
+            raise RequestError(
+                ErrorCode.CAPACITY, f"There are {near} connections from here, as many as may be."
+            )
+        self._connected[address] += 1
+        try:
+            yield
+        finally:
+            self._connected[address] -= 1
+            if not self._connected[address]:
+                del self._connected[address]
 
     @property
     def full(self) -> bool:

@@ -93,13 +93,15 @@ class BrokenPlugin(PluginError):
 class Plugins:
     """The plugins of one process and what they offer by name; build it with ``load``.
 
-    ``disabled`` holds the plugins that were found and left alone, ``errors`` those that are broken:
-    they offer nothing. ``shadowed`` are modules in folders that were passed over because a module of
-    the same name is installed, as in a checkout that was installed not as editable but as a copy.
-    Each ``Plugins`` has its own copies of the modules in drop-in folders.
+    ``allowed`` names those that may be loaded, None for all. ``disabled`` holds the plugins that
+    were found and left alone, ``errors`` those that are broken: they offer nothing. ``shadowed``
+    are modules in folders that were passed over because a module of the same name is installed, as
+    in a checkout that was installed not as editable but as a copy. Each ``Plugins`` has its own
+    copies of the modules in drop-in folders.
     """
 
     dirs: tuple[Path, ...] = ()
+    allowed: tuple[str, ...] | None = None
     loaded: tuple[PluginInfo, ...] = ()
     disabled: tuple[PluginInfo, ...] = ()
     errors: tuple[BrokenPlugin, ...] = ()
@@ -109,9 +111,17 @@ class Plugins:
     recording_stores: Mapping[str, Offer[StoreSpec]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, dirs: Sequence[Path] = (), disabled: Collection[str] = ()) -> Plugins:
-        """Load every installed plugin and every one in the folders ``dirs``; never raises for a bad one."""
-        loader = _Loader(disabled)
+    def load(
+        cls,
+        dirs: Sequence[Path] = (),
+        disabled: Collection[str] = (),
+        allowed: Sequence[str] | None = None,
+    ) -> Plugins:
+        """Load every installed plugin and every one in the folders ``dirs``; never raises for a bad one.
+
+        Of those that are ``disabled``, or not among the ``allowed`` if that is no None, nothing is run.
+        """
+        loader = _Loader(disabled, allowed)
         installed = list(_installed())
         for found in installed:
             loader.add(found)
@@ -132,6 +142,7 @@ class Plugins:
                     loader.add(found)
         return cls(
             dirs=tuple(dirs),
+            allowed=None if allowed is None else tuple(allowed),
             loaded=tuple(loader.loaded),
             disabled=tuple(loader.skipped),
             errors=tuple(loader.errors),
@@ -140,6 +151,10 @@ class Plugins:
             transcript_stores=MappingProxyType(loader.transcript_stores),
             recording_stores=MappingProxyType(loader.recording_stores),
         )
+
+    def allows(self, name: str) -> bool:
+        """Whether a plugin of this name may be loaded, if it is not disabled."""
+        return self.allowed is None or name in self.allowed
 
     def require(self) -> Plugins:
         """Return this, or raise one PluginError that tells about every broken plugin."""
@@ -159,10 +174,11 @@ class _Found(NamedTuple):
 class _Loader:
     """Takes plugins one at a time into a pluggy manager and keeps what they offer."""
 
-    def __init__(self, disabled: Collection[str]) -> None:
+    def __init__(self, disabled: Collection[str], allowed: Collection[str] | None) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._off = disabled
+        self._allowed = allowed
         self._names: dict[str, PluginInfo] = {}
         self.loaded: list[PluginInfo] = []
         self.skipped: list[PluginInfo] = []
@@ -173,7 +189,8 @@ class _Loader:
 
     def add(self, found: _Found) -> None:
         info = found.info
-        if info.name in self._off:
+        off = self._allowed is not None and info.name not in self._allowed
+        if off or info.name in self._off:
             self.skipped.append(info)
             return
         if info.name in self._names:
@@ -316,8 +333,7 @@ def _source(entry: EntryPoint) -> Path | None:
 def _dropped(folder: Path, known: set[Path]) -> list[_Found]:
     """List the plugins in a drop-in folder except those in ``known``, and add their files to ``known``."""
     try:
-        if os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH:
-            raise PluginError("everyone may write to it, and so run code here (chmod o-w)")
+        _refuse_writable(folder)
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise PluginError(f"it cannot be read ({error.strerror})") from error
@@ -334,12 +350,41 @@ def _dropped(folder: Path, known: set[Path]) -> list[_Found]:
             name, file, package = entry.name, module.resolve(), module.resolve().parent
         else:
             continue
+        _refuse_writable(entry)
         if file in known or (package and any(package in other.parents for other in known)):
             continue
         known.add(file)
         info = PluginInfo(name=name, origin="folder", file=file)
         found.append(_Found(info, _Importer(file, package), name))
     return found
+
+
+def _refuse_writable(path: Path) -> None:
+    """Raise PluginError if others than its owner may write to a file or folder; OSError."""
+    if os.name != "posix":
+        return
+    status = path.stat()
+    if status.st_mode & stat.S_IWOTH:
+        who = "everyone"
+    elif status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid, status.st_uid):
+        who = "its group"
+    else:
+        return
+    raise PluginError(
+        f"{who} may write to {path.name}, and so run code here (chmod go-w {path.name})"
+    )
+
+
+def _is_private(gid: int, uid: int) -> bool:
+    """Whether a group is the one that many systems make for each user, who is alone in it."""
+    import grp
+    import pwd
+
+    try:
+        group, owner = grp.getgrgid(gid), pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name}
 
 
 @dataclass(frozen=True, slots=True)

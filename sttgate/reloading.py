@@ -112,7 +112,11 @@ def needs_restart(before: Config, after: Config) -> list[str]:
 
 def _section(config: Config, name: str) -> object:
     if name == "plugins":
-        return config.plugins.dirs, [plugin.name for plugin in config.plugins.disabled]
+        return (
+            config.plugins.dirs,
+            config.plugins.allowed,
+            [plugin.name for plugin in config.plugins.disabled],
+        )
     return getattr(config, name)
 
 

@@ -16,6 +16,7 @@ import pytest
 import structlog
 
 from sttgate.gateway import Gateway
+from tests.docs.threats import is_named, threats
 from tests.gateways import build_config
 
 _PATIENCE = 5.0  # seconds for threads and sockets to go away on a busy machine
@@ -26,8 +27,12 @@ def pytest_configure() -> None:
     structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    named = {name for threat in threats() for name in threat.tests}
     for item in items:
+        if is_named(item.nodeid, named):
+            item.add_marker(pytest.mark.security)
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             item.add_marker(pytest.mark.usefixtures("no_leaked_tasks"))
 

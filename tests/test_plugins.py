@@ -62,6 +62,20 @@ class TestInstalled:
         assert [info.file for info in plugins.disabled] == [site / "package_three" / "p.py"]
         assert "package_three" not in sys.modules
 
+    def test_only_allowed_ones_are_imported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With a list of those allowed no line of any other plugin runs, installed or dropped in."""
+        site = write(tmp_path / "site", {"installed_bad.py": "1/0", "installed_ok.py": ACME})
+        install(monkeypatch, site, {"bad": "installed_bad", "ok": "installed_ok"})
+        folder = drop(tmp_path, worse="1/0")
+        plugins = Plugins.load([folder], allowed=["ok"]).require()
+        assert [info.name for info in plugins.loaded] == ["ok"]
+        assert [info.name for info in plugins.disabled] == ["bad", "worse"]
+        assert "installed_bad" not in sys.modules
+        assert Plugins.load([folder], allowed=[]).loaded == ()
+        assert Plugins.load([folder], disabled=["ok"], allowed=["ok"]).loaded == ()
+
     def test_broken_entry_point(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """An entry point to nothing names the plugin, the cause and the line that disables it."""
         install(monkeypatch, tmp_path / "site", {"four": "not_there_four"}, distribution="four")
@@ -177,6 +191,37 @@ class TestDroppedIn:
         folder = drop(tmp_path, acme="1/0")
         folder.chmod(0o777)
         assert "everyone may write" in only_error(Plugins.load([folder]))
+
+    @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+    def test_folder_open_to_a_group(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So is one into which a group may write, unless its owner is alone in that group."""
+        import grp
+        import pwd
+
+        folder = drop(tmp_path, acme=ACME)
+        folder.chmod(0o775)
+        owner = pwd.getpwuid(folder.stat().st_uid).pw_name
+        for name, members, refused in (
+            ("staff", [], True),
+            (owner, ["somebody"], True),
+            (owner, [owner], False),
+            (owner, [], False),
+        ):
+            group = grp.struct_group((name, "x", folder.stat().st_gid, members))
+            monkeypatch.setattr(grp, "getgrgid", lambda gid, group=group: group)
+            plugins = Plugins.load([folder])
+            assert bool(plugins.errors) is refused, (name, members)
+            if refused:
+                assert "its group may write to drop" in only_error(plugins)
+
+    @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+    @pytest.mark.parametrize("name", ["acme.py", "package"])
+    def test_plugin_open_to_all(self, tmp_path: Path, name: str) -> None:
+        """A plugin to which everyone may write is refused, and nothing of it runs."""
+        folder = write(tmp_path / "drop", {"acme.py": "1/0", "package/__init__.py": "1/0"})
+        (folder / name).chmod(0o777)
+        error = only_error(Plugins.load([folder], disabled=["acme", "package"]))
+        assert f"everyone may write to {name}" in error
 
     def test_failed_import_leaves_nothing(self, tmp_path: Path) -> None:
         """A package that fails half way leaves no module behind."""

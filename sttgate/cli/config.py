@@ -108,7 +108,8 @@ def init(path: Path, force: bool) -> None:
     if path.is_dir():
         path /= "config.yaml"
     try:
-        (path.parent / "plugins").mkdir(parents=True, exist_ok=True)
+        # not for a group, whatever the umask: who can write there can run code
+        (path.parent / "plugins").mkdir(mode=0o755, parents=True, exist_ok=True)
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(files("sttgate.config").joinpath("default.yaml").read_text("utf-8"))
     except FileExistsError as error:

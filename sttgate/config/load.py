@@ -89,8 +89,8 @@ def load_config(
         raise ConfigError(loading.mistakes())
     settings = loading.plugin_settings() or PluginsConfig()
     if plugins is None:
-        plugins = Plugins.load(settings.dirs, settings.disabled)
-        loading.report(plugins, settings.disabled)
+        plugins = Plugins.load(settings.dirs, settings.disabled, settings.allowed)
+        loading.report(plugins, settings)
     config = loading.config(plugins)
     mistakes = loading.mistakes()
     if mistakes or config is None:
@@ -110,7 +110,7 @@ def load_plugins(
     settings = loading.plugin_settings() if loading.readable else None
     if settings is None:
         raise ConfigError(loading.mistakes())
-    return Plugins.load(settings.dirs, settings.disabled)
+    return Plugins.load(settings.dirs, settings.disabled, settings.allowed)
 
 
 class _Chosen(NamedTuple, Generic[SpecT]):
@@ -154,8 +154,8 @@ class _Loading:
             return settings.model_copy(update={"dirs": (usual,)})
         return settings
 
-    def report(self, plugins: Plugins, disabled: tuple[str, ...]) -> None:
-        """Note every broken plugin."""
+    def report(self, plugins: Plugins, settings: PluginsConfig) -> None:
+        """Note every broken plugin, and names in ``settings`` that no plugin has."""
         for broken in plugins.errors:
             message = f"{broken.cause}; {broken.cure}"
             if broken.info is None:
@@ -169,11 +169,13 @@ class _Loading:
             message = f"not loaded, as the {plugin} is installed; `pip install -e` uses this copy"
             place = Place(self._label(file), 1, 1)
             self.document.report(place, f"plugin {plugin.name}", message, warning=True)
-        found = {plugin.name for plugin in plugins.disabled}
-        for index, name in enumerate(disabled):
-            if name not in found:
-                message = f"there is no plugin to disable by the name '{name}'"
-                self.document.complain(("plugins", "disabled", index), message, warning=True)
+        found = {plugin.name for plugin in (*plugins.loaded, *plugins.disabled)}
+        found |= {broken.info.name for broken in plugins.errors if broken.info}
+        for key, names in (("disabled", settings.disabled), ("allowed", settings.allowed or ())):
+            for index, name in enumerate(names):
+                if name not in found:
+                    message = f"there is no plugin by the name '{name}'"
+                    self.document.complain(("plugins", key, index), message, warning=True)
 
     def config(self, plugins: Plugins) -> Config | None:
         """Check everything else; None if something is wrong."""
@@ -341,7 +343,8 @@ class _Loading:
             return  # it is told what is wrong with that plugin
         where = (*key, "use") if (*key, "use") in self.document.values else key
         if any(plugin.name == use for plugin in plugins.disabled):
-            message = f"the plugin '{use}' is in plugins.disabled"
+            off = "in plugins.disabled" if plugins.allows(use) else "not in plugins.allowed"
+            message = f"the plugin '{use}' is {off}"
         else:
             message = f"unknown type{suggest(use, offers)}; installed: {_listed(offers)}"
         self.document.complain(where, message, at_key=where == key)

@@ -92,7 +92,7 @@ class AccessConfig(Options):
 
 
 class LimitsConfig(Options):
-    """What one caller can take of the gateway; an empty value is no limit."""
+    """What callers can take of the gateway; an empty value is no limit."""
 
     sessions_per_key: int | None = Field(None, ge=1)
     """Sessions at a time of one API key; a key may have a limit of its own."""
@@ -100,6 +100,12 @@ class LimitsConfig(Options):
     """Sessions at a time from one address (of IPv6, one /64 network)."""
     connects_per_minute: int | None = Field(None, ge=1)
     """New WebSockets from one address."""
+    connections: int | None = Field(4000, ge=1)
+    """WebSockets at a time, whether a session runs on them or not."""
+    connections_per_address: int | None = Field(None, ge=1)
+    """WebSockets at a time from one address."""
+    start_s: float | None = Field(10.0, gt=0)
+    """Seconds in which a client of protocol 2 that says nothing is closed before its first `start`."""
     idle_s: float | None = Field(600.0, gt=0)
     """Seconds without audio after which a session ends."""
     max_session_s: float | None = Field(14_400.0, gt=0)
@@ -159,6 +165,8 @@ class PluginsConfig(Options):
     """Folders of drop-in plugins; without this key, ``plugins`` if it exists."""
     disabled: tuple[str, ...] = ()
     """Names of plugins that are not loaded."""
+    allowed: tuple[str, ...] | None = None
+    """Names of the only plugins that are loaded, shipped ones too; without a value, all are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +237,12 @@ class Config:
             "traces": plain(self.traces, redact),
             "plugins": {
                 "dirs": [str(folder) for folder in self.plugins.dirs],
-                "disabled": [plugin.name for plugin in self.plugins.disabled],
+                "disabled": [
+                    plugin.name
+                    for plugin in self.plugins.disabled
+                    if self.plugins.allows(plugin.name)
+                ],
+                "allowed": None if self.plugins.allowed is None else list(self.plugins.allowed),
             },
         }
         return scalars.write(tree)

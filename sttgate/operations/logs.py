@@ -8,11 +8,28 @@ import sys
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 _NOISY = (
     *("aiohttp", "aiosqlite", "asyncio", "deepgram", "httpx", "httpcore", "opentelemetry"),
     *("urllib3", "websockets"),
 )
+
+
+def shorten_malformed(record: logging.LogRecord) -> bool:
+    """Make aiohttp's traceback for a request that is no HTTP one short line; a filter of its logger.
+
+    The sender is to blame, so it is no error of ours; and what is wrong is quoted in the exception,
+    which may be a header, so a key. Tracebacks of everything else stay as they are.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError):
+        return True
+    record.levelno, record.levelname = logging.INFO, "INFO"
+    record.msg, record.args = "malformed_request", ()
+    record.exc_info = record.exc_text = None
+    record.reason = type(error).__name__
+    return logging.getLogger().isEnabledFor(logging.INFO)
 
 
 def set_up_logs(level: str = "info", form: str = "auto") -> None:
@@ -51,6 +68,7 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # It warns of subprotocols it does not know, and one of them may be somebody's key.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
+    logging.getLogger("aiohttp.server").addFilter(shorten_malformed)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

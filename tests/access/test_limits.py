@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
-from aiohttp import WSServerHandshakeError
+from aiohttp import WSMsgType, WSServerHandshakeError
 
 from sttgate import gateway as gateway_module
 from sttgate.admission import Pace
@@ -14,7 +15,7 @@ from sttgate.protocols.native import PATH
 from sttgate.testing import tone
 from tests.access.doors import OpenDoor, bearer
 from tests.functional.native import Serve
-from tests.gateways import receive_until
+from tests.gateways import assert_silent, receive_until
 
 
 async def start(socket: Any) -> Any:
@@ -69,6 +70,73 @@ async def test_connects_per_minute(serve: Serve) -> None:
     assert refusal.value.status == 429
     assert refusal.value.headers is not None
     assert 1 <= int(refusal.value.headers["Retry-After"]) <= 20
+
+
+@pytest.mark.parametrize("limit", ["connections", "connections_per_address"])
+async def test_connections(serve: Serve, limit: str) -> None:
+    """One connection too many is told to come back later, before the upgrade, until another ends."""
+    server = await serve(sections={"limits": {limit: 2}})
+    async with server.connect(), server.connect("?protocol=2"):
+        with pytest.raises(WSServerHandshakeError) as refusal:
+            await server.client.ws_connect(PATH)
+        assert refusal.value.status == 503
+        assert refusal.value.headers is not None
+        assert refusal.value.headers["Retry-After"] == "5"
+        assert server.gateway.tally.rejected["too_many_connections"] == 1
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with server.connect():
+                    return
+            except WSServerHandshakeError:
+                await asyncio.sleep(0.01)
+
+
+async def test_connections_of_others(serve: Serve) -> None:
+    """What one address has is not counted against another, of IPv6 one /64 network."""
+    server = await serve(
+        sections={"limits": {"connections_per_address": 1, "trusted_proxies": ["127.0.0.1"]}}
+    )
+
+    def from_(address: str) -> Any:
+        return server.connect(headers={"X-Forwarded-For": address})
+
+    async with from_("2001:db8:1:2::1"), from_("2001:db8:1:3::1"), from_("192.0.2.1"):
+        for address in ("2001:db8:1:2:ffff::9", "192.0.2.1"):
+            with pytest.raises(WSServerHandshakeError):
+                async with from_(address):
+                    pass
+
+
+async def test_never_started(serve: Serve) -> None:
+    """A client of protocol 2 that says nothing is told so and closed; one that pings is not."""
+    server = await serve(sections={"limits": {"start_s": 0.4}})
+    async with server.connect("?protocol=2") as silent, server.connect("?protocol=2") as lively:
+        for _ in range(8):
+            await lively.send_json({"event": "keepalive"})
+            await asyncio.sleep(0.1)
+        error = (await receive_until(silent, "error"))[-1]
+        assert (error["code"], error["fatal"]) == ("idle_timeout", True)
+        assert (await silent.receive(timeout=10)).type is WSMsgType.CLOSE
+        assert silent.close_code == 4408
+        assert (await start(lively))["event"] == "started"
+        await asyncio.sleep(0.6)
+        await lively.send_json({"event": "stop"})
+        await receive_until(lively, "stopped")
+        await assert_silent(lively, 0.6)
+
+
+async def test_who_may_be_silent(serve: Serve) -> None:
+    """A client of protocol 1 is never closed for its silence, nor one after its first session."""
+    server = await serve(sections={"limits": {"start_s": 0.1}})
+    async with server.connect() as base, server.connect("?protocol=2") as reused:
+        await reused.send_json({"event": "stop"})
+        await start(reused)
+        await reused.send_json({"event": "stop"})
+        await receive_until(reused, "stopped")
+        await asyncio.gather(assert_silent(base, 0.5), assert_silent(reused, 0.5))
+        await base.send_json({"event": "stop"})
+        assert (await base.receive_json(timeout=10))["event"] == "stopped"
 
 
 @pytest.fixture

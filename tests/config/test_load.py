@@ -226,6 +226,21 @@ class TestShipped:
         with pytest.raises(ConfigError, match=r"the plugin 'echo' is in plugins\.disabled"):
             load_config(tmp_path / "config.yaml", environ={}, cwd=tmp_path)
 
+    def test_allowing_a_few(self, tmp_path: Path) -> None:
+        """Of what is shipped only what is allowed is left, and it is dumped as it was written."""
+        allowed = "plugins: {allowed: [echo, sqlite, files, nobody]}\nproviders: {echo: }\n"
+        write(tmp_path, {"config.yaml": allowed})
+        config = load_config(tmp_path / "config.yaml", environ={}, cwd=tmp_path)
+        assert {plugin.name for plugin in config.plugins.loaded} == {"echo", "sqlite", "files"}
+        assert [str(warning) for warning in config.warnings] == [
+            "config.yaml:1:42 plugins.allowed[3]: there is no plugin by the name 'nobody'"
+        ]
+        write(tmp_path, {"dump.yaml": config.dump()})
+        assert load_config(tmp_path / "dump.yaml", environ={}, cwd=tmp_path).dump() == config.dump()
+        write(tmp_path, {"config.yaml": "plugins: {allowed: [echo, files]}"})
+        with pytest.raises(ConfigError, match=r"the plugin 'sqlite' is not in plugins\.allowed"):
+            load_config(tmp_path / "config.yaml", environ={}, cwd=tmp_path)
+
 
 class TestMistakes:
     """All of them at once, each with its place."""

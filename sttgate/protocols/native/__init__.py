@@ -12,6 +12,7 @@ from sttgate.access.addresses import client_address
 from sttgate.access.gate import PRINCIPAL, needs
 from sttgate.access.principal import EVERYBODY, Principal
 from sttgate.admission import Caller
+from sttgate.errors import RequestError
 from sttgate.gateway import Gateway
 from sttgate.protocols.handshake import check_handshake
 from sttgate.protocols.native.connection import NativeConnection
@@ -21,6 +22,7 @@ SUBPROTOCOL = "sttgate.v2"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # base clients may send a whole file in one message
 _HEARTBEAT = 10.0  # seconds; a dead client is noticed within 17, for aiohttp rounds up
 _USER_TIMEOUT_MS = 10_000
+_RETRY_AFTER = "5"  # seconds
 
 
 class NativeEndpoint:
@@ -43,6 +45,16 @@ class NativeEndpoint:
         version = request.query.get("protocol", "1")
         if version not in ("1", "2"):
             raise web.HTTPBadRequest(text=f"protocol must be 1 or 2, not {version[:20]!r}\n")
+        try:
+            with self._gateway.admission.connection(address):
+                return await self._serve(request, address, version)
+        except RequestError as error:
+            self._gateway.tally.rejected["too_many_connections"] += 1
+            raise web.HTTPServiceUnavailable(
+                text=f"{error}\n", headers={"Retry-After": _RETRY_AFTER}
+            ) from error
+
+    async def _serve(self, request: web.Request, address: str, version: str) -> web.StreamResponse:
         # No compression: PCM gains nothing, and browsers, who always offer it, would cost a third
         # more CPU and 150 KiB each. A browser that offers subprotocols needs one of them back.
         response = web.WebSocketResponse(

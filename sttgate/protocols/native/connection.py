@@ -29,6 +29,7 @@ _SHORT = 16 * 1024  # characters; they fit into an empty buffer of asyncio, what
 _CLOSE_TIMEOUT = 2.0
 _UNAUTHORIZED = 4401
 _UNKNOWN_SESSION = 4404
+_NEVER_STARTED = 4408
 _TAKEN_OVER = 4409
 _MAX_REPLIES = 64  # a client that floods us with questions and reads no answer loses answers
 
@@ -62,15 +63,18 @@ class NativeConnection:
         self._wake = asyncio.Event()
         self._closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._close_with: int | None = None  # once no session is left and all is sent
+        self._impatience: asyncio.TimerHandle | None = None  # until the first `start`
 
     async def run(self) -> None:
         """Serve until the client or ``shut_down`` ends it; a session still live is stopped."""
+        self._expect_start()
         reading = asyncio.create_task(self._read(), name="native read")
         writing = asyncio.create_task(self._write(), name="native write")
         try:
             over: set[asyncio.Future[Any]] = {reading, writing, self._closing}
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._started()
             self._leave_session()
             for task in (reading, writing):
                 task.cancel()
@@ -143,7 +147,29 @@ class NativeConnection:
                 session.warn("audio_too_fast", "Audio comes too fast and has to wait.")
             await asyncio.sleep(wait)
 
+    def _expect_start(self) -> None:
+        """Give a client that asked for protocol 2 some time to say something; 1 may be silent for ever."""
+        patience = self._gateway.admission.limits.start_s
+        if self._protocol == 2 and patience is not None:
+            self._impatience = asyncio.get_running_loop().call_later(
+                patience, self._never_started, patience
+            )
+
+    def _started(self) -> None:
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+
+    def _never_started(self, patience: float) -> None:
+        self._impatience = None
+        message = f"Nothing was said for {patience:g} s, and no session was started."
+        self._reply_error(RequestError(ErrorCode.IDLE_TIMEOUT, message), fatal=True)
+        self._close_with = _NEVER_STARTED
+
     async def _take(self, text: str) -> None:
+        if self._impatience is not None:
+            self._started()
+            self._expect_start()
         message = requests.parse_event(text)
         if message is None:
             log.debug("native_message_ignored")
@@ -151,6 +177,7 @@ class NativeConnection:
             return
         event = message["event"]
         if event == "start":
+            self._started()
             await self._start(message)
         elif event == "stop":
             self._stop(discard=message.get("discard") is True)

@@ -9,6 +9,7 @@ from tests.abuse.abuse import START, Abuse, Peer, checked, masked, socket
 
 PROTOCOL_ERROR = (1002,)
 TOO_BIG = (1009,)
+HUNG_UP = 0  # who is still sending when the server hangs up may not get to read why
 
 
 async def _bomb(port: int) -> None:
@@ -61,7 +62,7 @@ ABUSES: list[Abuse] = [
     socket("audio inside a text", masked(1, b"{", fin=False), masked(2, bytes(4)), closes=PROTOCOL_ERROR),
     socket("length beyond 63 bits", b"\x82\xff" + struct.pack(">Q", 1 << 63) + bytes(4), closes=(1002, 1009)),
     socket("message of 2 GiB", masked(2, b"", length=2 << 30), closes=TOO_BIG),
-    socket("pieces of more than 16 MiB", masked(2, bytes(9 << 20), fin=False), masked(0, bytes(9 << 20)), closes=TOO_BIG),
+    socket("pieces of more than 16 MiB", masked(2, bytes(9 << 20), fin=False), masked(0, bytes(9 << 20)), closes=(*TOO_BIG, HUNG_UP)),
     socket("pings without end", *[masked(9, b"x" * 125)] * 2000),
     socket("pongs nobody asked for", *[masked(10, b"x")] * 2000),
     socket("empty frames without end", *[masked(2)] * 2000),
