@@ -93,7 +93,10 @@ def test_sections(schema: dict[str, Any]) -> None:
         "spool",
         "access",
         "limits",
+        "uploads",
         "retention",
+        "log",
+        "traces",
         "plugins",
     ]
     port = sections["server"]["properties"]["port"]
