@@ -22,6 +22,7 @@ from sttgate.console import routes as console_routes
 from sttgate.gateway import Gateway
 from sttgate.lineup import StartupError
 from sttgate.operations.health import Health
+from sttgate.operations.logs import set_level
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
 from sttgate.operations.requests import log_requests
@@ -107,7 +108,8 @@ async def serve(
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
     gateway = Gateway.from_config(config)
-    app = create_app(gateway, Gate.from_config(config), config.access.origins)
+    gate = Gate.from_config(config)
+    app = create_app(gateway, gate, config.access.origins)
     app.cleanup_ctx.insert(0, traced(gateway, config.traces))
     runner = web.AppRunner(
         app,
@@ -118,7 +120,12 @@ async def serve(
         access_log=None,  # aiohttp's prints the query, so tokens
     )
     signals = Signals()
-    reloader = Reloader(config, gateway, load)
+
+    def use(config: Config) -> None:
+        gate.use(config.limits)
+        set_level(config.log.level)
+
+    reloader = Reloader(config, gateway, load, use)
     try:
         await runner.setup()
         host, port = config.server.host, config.server.port

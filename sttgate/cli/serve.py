@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     "--insecure", is_flag=True, help="Ask nobody for a key, although other machines can connect."
 )
 @click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
+@click.pass_context
 def serve(
+    context: click.Context,
     config_file: Path | None,
     overrides: dict[str, str],
     host: str | None,
@@ -55,6 +57,8 @@ def serve(
         overrides["access.insecure"] = "true"
     if provider is not None:
         overrides["chain"] = json.dumps([provider])
+    if context.find_root().params["debug"]:
+        overrides["log.level"] = "debug"  # also when the configuration is read again
     config = read_config(config_file, overrides)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
