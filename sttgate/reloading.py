@@ -21,7 +21,7 @@ LIVE = {
     *("server.max_sessions", "server.lame_duck_s", "server.drain_timeout_s"),
     *("spool.min_free_mb", "log.level"),
 }
-_FIXED_SECTIONS = ("server", "spool", "access", "uploads", "log", "traces")
+_FIXED_SECTIONS = ("server", "spool", "access", "uploads", "log", "metrics", "traces")
 
 
 class Reloader:
@@ -79,7 +79,9 @@ class Reloader:
             self._failed()
             return
         except Exception as error:  # a plugin's factory; the sessions must not suffer
-            log.error("config_mistake", problem=f"{type(error).__name__}: {error}", exc_info=error)
+            log.error(
+                "config_mistake", problem=f"a plugin raised {type(error).__name__}", exc_info=error
+            )
             self._failed()
             return
         self._use(config)

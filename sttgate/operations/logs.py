@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from sttgate.hookspecs import PROJECT
+from sttgate.operations import tracebacks
 
 # Libraries that say much: held at their source, so that it is not even put into words.
 _NOISY = (
@@ -35,12 +36,14 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     renderer: list[Any]
     if as_json:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        exceptions = structlog.processors.ExceptionRenderer(tracebacks.describe)
+        renderer = [exceptions, structlog.processors.JSONRenderer()]
     else:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         # Its usual tracebacks, where rich is installed, show local variables: words and keys.
-        plain = structlog.dev.plain_traceback
-        renderer = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        renderer = [
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=tracebacks.write)
+        ]
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_Discretion())
     handler.setFormatter(

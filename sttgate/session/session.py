@@ -98,6 +98,7 @@ class Session:
             folder.audio,
             spool,
             lambda: self.warn("storage_failed", "The audio could not be written to disk yet."),
+            lambda: log.error("audio_not_recorded", session=self.id),
         )
         self.events = EventLog(folder.events, spool, past.last_seq if past else 0)
         self._chain = chain

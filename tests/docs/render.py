@@ -29,6 +29,7 @@ from sttgate.config.model import (
     JwtConfig,
     LimitsConfig,
     LogConfig,
+    MetricsConfig,
     PluginsConfig,
     RetentionConfig,
     ServerConfig,
@@ -57,6 +58,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "uploads": UploadsConfig,
     "retention": RetentionConfig,
     "log": LogConfig,
+    "metrics": MetricsConfig,
     "traces": TracesConfig,
     "plugins": PluginsConfig,
 }
