@@ -22,6 +22,7 @@ from sttgate.console import routes as console_routes
 from sttgate.gateway import Gateway
 from sttgate.lineup import StartupError
 from sttgate.operations.health import Health
+from sttgate.operations.logs import set_level
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
 from sttgate.operations.requests import log_requests
@@ -39,12 +40,16 @@ _SHUTDOWN = 30.0  # seconds for sessions to settle; aiohttp waits this long twic
 
 
 def create_app(
-    gateway: Gateway, gate: Gate | None = None, origins: Collection[str] = ()
+    gateway: Gateway,
+    gate: Gate | None = None,
+    origins: Collection[str] = (),
+    *,
+    with_metrics: bool = True,
 ) -> web.Application:
     """Return an application that serves ``gateway``, and opens and closes it.
 
     Without a ``gate`` nobody is asked for a key; ``origins`` are those of web pages from elsewhere
-    that may use it.
+    that may use it. ``with_metrics`` False leaves out ``/metrics``, which is somewhere else then.
     """
     gate = gate or Gate.for_everybody()
     app = web.Application(
@@ -85,7 +90,7 @@ def create_app(
         [
             *native.routes(),
             *Health(gateway).routes(),
-            *Metrics(gateway).routes(),
+            *(Metrics(gateway).routes() if with_metrics else ()),
             *routes(operations_of(gateway, gate)),
             *console_routes(),
         ]
@@ -93,21 +98,32 @@ def create_app(
     return app
 
 
+def create_operations_app(gateway: Gateway) -> web.Application:
+    """Return an application with metrics and health only; it asks nobody for a key."""
+    app = web.Application(middlewares=[log_requests])
+    app.add_routes([*Health(gateway).routes(), *Metrics(gateway).routes()])
+    return app
+
+
 def _scope_of(request: web.Request) -> Scope | None:
     return scope_of(request) or scope_of_operation(request)
 
 
-async def serve(
-    config: Config, on_ready: Callable[[Gateway, str], None], load: Callable[[], Config]
-) -> None:
-    """Serve until SIGTERM or Ctrl-C; ``on_ready(gateway, url)`` is called once clients can connect.
+OnReady = Callable[[Gateway, str, str | None], None]
+"""Called with the gateway, its URL, and the URL of its metrics if they have an address of their own."""
+
+
+async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -> None:
+    """Serve until SIGTERM or Ctrl-C; ``on_ready`` is called once clients can connect.
 
     ``load()`` reads the configuration again, when its file changes or SIGHUP comes.
     The first signal drains: running sessions may finish. The second one settles them at once.
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
     gateway = Gateway.from_config(config)
-    app = create_app(gateway, Gate.from_config(config), config.access.origins)
+    gate = Gate.from_config(config)
+    beside = config.metrics.port is not None
+    app = create_app(gateway, gate, config.access.origins, with_metrics=not beside)
     app.cleanup_ctx.insert(0, traced(gateway, config.traces))
     runner = web.AppRunner(
         app,
@@ -117,23 +133,36 @@ async def serve(
         auto_decompress=False,  # a small body that unpacks to a large one would stall the loop
         access_log=None,  # aiohttp's prints the query, so tokens
     )
+    operations = web.AppRunner(
+        create_operations_app(gateway), keepalive_timeout=_KEEPALIVE, access_log=None
+    )
     signals = Signals()
-    reloader = Reloader(config, gateway, load)
+
+    def use(config: Config) -> None:
+        gate.use(config.limits)
+        set_level(config.log.level)
+
+    reloader = Reloader(config, gateway, load, use)
     try:
         await runner.setup()
-        host, port = config.server.host, config.server.port
-        site = web.TCPSite(runner, host, port, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            raise StartupError(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}; "
-                "set another 'server.port' in the configuration or use --port"
-            ) from error
+        site = await _listen(
+            runner,
+            *(config.server.host, config.server.port),
+            "set another 'server.port' in the configuration or use --port",
+        )
+        metrics_url = None
+        if config.metrics.port is not None:
+            await operations.setup()
+            await _listen(
+                operations,
+                *(config.metrics.host, config.metrics.port),
+                "set another 'metrics.port' in the configuration",
+            )
+            metrics_url = f"http://{_address(operations)}/metrics"
         signals.listen(reloader.request)
         reloader.start()
         gc.freeze()  # what start-up made lives as long as the process: no need to look at it again
-        on_ready(gateway, f"http://{_address(runner)}")
+        on_ready(gateway, f"http://{_address(runner)}", metrics_url)
         await signals.wait(1)
         await reloader.stop()
         server = reloader.config.server
@@ -147,6 +176,17 @@ async def serve(
     finally:
         await reloader.stop()
         await runner.cleanup()
+        await operations.cleanup()  # last, so that the end can be watched
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, cure: str) -> web.TCPSite:
+    site = web.TCPSite(runner, host, port, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        cause = os.strerror(error.errno or 0).lower()
+        raise StartupError(f"cannot listen on {host}:{port}: {cause}; {cure}") from error
+    return site
 
 
 async def _until_idle(gateway: Gateway, signals: Signals, timeout: float) -> None:

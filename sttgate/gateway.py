@@ -163,7 +163,7 @@ class Gateway:
         await self.transcripts.close()
 
     def reconfigure(self, config: Config) -> None:
-        """Use providers, chain, limits and retention of ``config`` for new sessions.
+        """Use providers, chain, limits, room to keep free and retention of ``config`` for new sessions.
 
         Running sessions go on with what they have; a provider that is gone or changed is closed when
         the last of them is over. Raises NoProvider, and then nothing has changed.
@@ -174,6 +174,7 @@ class Gateway:
         for provider in self.chain:
             provider.open_in_background()
         self.admission.use(config.limits, config.server.max_sessions)
+        self._min_free_bytes = config.spool.min_free_mb * 1024**2
         self._retention.config = config.retention
         self.plugins, self.warnings = config.plugins, tuple(map(str, config.warnings))
         self._close_retired()

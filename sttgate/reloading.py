@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
+from pydantic import BaseModel
 
-from sttgate.config import Config
+from sttgate.config import Config, StoreConfig
 from sttgate.errors import ConfigError, SttgateError
 from sttgate.gateway import Gateway
 
@@ -16,17 +17,30 @@ log = structlog.get_logger(__name__)
 
 WATCH_INTERVAL = 1.0  # seconds between two looks at the files
 
-_LIVE_SERVER_KEYS = {"max_sessions", "lame_duck_s", "drain_timeout_s"}
+LIVE = {
+    *("server.max_sessions", "server.lame_duck_s", "server.drain_timeout_s"),
+    *("spool.min_free_mb", "log.level"),
+}
+_FIXED_SECTIONS = ("server", "spool", "access", "uploads", "log", "metrics", "traces")
 
 
 class Reloader:
     """Keeps ``gateway`` to what the configuration says; ``load()`` reads it again.
 
-    A configuration with mistakes changes nothing: each mistake is logged, with its place.
+    A configuration with mistakes changes nothing: each mistake is logged, with its place. ``use`` is
+    for what else follows the configuration; it is called with one that is good.
     """
 
-    def __init__(self, config: Config, gateway: Gateway, load: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        gateway: Gateway,
+        load: Callable[[], Config],
+        use: Callable[[Config], None] = lambda config: None,
+    ) -> None:
         self.config = config
+        self._started_with = config
+        self._use = use
         self._gateway = gateway
         self._load = load
         self._wanted = asyncio.Event()
@@ -65,12 +79,15 @@ class Reloader:
             self._failed()
             return
         except Exception as error:  # a plugin's factory; the sessions must not suffer
-            log.error("config_mistake", problem=f"{type(error).__name__}: {error}", exc_info=error)
+            log.error(
+                "config_mistake", problem=f"a plugin raised {type(error).__name__}", exc_info=error
+            )
             self._failed()
             return
-        if waiting := needs_restart(self.config, config):
-            log.warning("config_needs_restart", keys=waiting)
+        self._use(config)
         self.config = config
+        if waiting := needs_restart(self._started_with, config):
+            log.warning("config_needs_restart", keys=waiting)
         self._gateway.tally.reloads["applied"] += 1
         log.info("config_reloaded", chain=[provider.name for provider in self._gateway.chain])
 
@@ -97,27 +114,25 @@ class Reloader:
 
 def needs_restart(before: Config, after: Config) -> list[str]:
     """Return the keys that differ and cannot be changed while the gateway runs."""
-    sections = (
-        *("transcripts", "recordings", "spool"),
-        *("access", "uploads", "log", "traces", "plugins"),
-    )
-    keys = [
-        f"server.{key}"
-        for key in type(before.server).model_fields
-        if key not in _LIVE_SERVER_KEYS
-        and getattr(before.server, key) != getattr(after.server, key)
-    ]
-    return keys + [name for name in sections if _section(before, name) != _section(after, name)]
+    then, now = _fixed(before), _fixed(after)
+    keys = [*then, *(key for key in now if key not in then)]
+    return [key for key in keys if then.get(key) != now.get(key)]
 
 
-def _section(config: Config, name: str) -> object:
-    if name == "plugins":
-        return (
-            config.plugins.dirs,
-            config.plugins.allowed,
-            [plugin.name for plugin in config.plugins.disabled],
-        )
-    return getattr(config, name)
+def _fixed(config: Config) -> dict[str, object]:
+    """Return the values that hold until the end of the process, by key."""
+    sections: dict[str, BaseModel] = {name: getattr(config, name) for name in _FIXED_SECTIONS}
+    values: dict[str, object] = {}
+    for name in ("transcripts", "recordings"):
+        store: StoreConfig = getattr(config, name)
+        values[f"{name}.use"] = store.spec.name
+        sections[name] = store.options
+    for name, section in sections.items():
+        values |= {f"{name}.{key}": value for key, value in section}
+    values["plugins.dirs"] = config.plugins.dirs
+    values["plugins.allowed"] = config.plugins.allowed
+    values["plugins.disabled"] = [plugin.name for plugin in config.plugins.disabled]
+    return {key: value for key, value in values.items() if key not in LIVE}
 
 
 def _stamps(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -12,16 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 from aiohttp import ClientSession
+from structlog.testing import capture_logs
 
 from sttgate.config import Config
+from sttgate.config.load import SECTIONS
 from sttgate.errors import RequestError
 from sttgate.gateway import Gateway
 from sttgate.protocols.native import PATH
-from sttgate.reloading import Reloader, needs_restart
+from sttgate.reloading import LIVE, Reloader, needs_restart
 from sttgate.session.params import SessionParams
 from sttgate.testing import tone
-from tests.cli.commands import configure, serve
+from tests.cli.commands import configure, serve, start
 from tests.conftest import MakeGateway
+from tests.docs.pages import ROOT
 from tests.gateways import build_config, finals, receive_until
 
 
@@ -146,21 +150,72 @@ async def test_limits(make_gateway: MakeGateway, tmp_path: Path) -> None:
     await gone(gateway)
 
 
+ACCESS = ("access.required", "access.origins")
+
+
 @pytest.mark.parametrize(
     ("section", "keys"),
     [
         ({"server": {"port": 9}}, ["server.port"]),
         ({"server": {"port": 0, "drain_timeout_s": 1}}, []),
-        ({"spool": {"path": "elsewhere"}}, ["spool"]),
-        ({"transcripts": {"use": "sqlite", "path": "other.db"}}, ["transcripts"]),
-        ({"access": {"required": True}}, ["access"]),
-        ({"plugins": {"dirs": [], "disabled": ["whisper"]}}, ["plugins"]),
+        ({"spool": {"path": "elsewhere", "min_free_mb": 1}}, ["spool.path"]),
+        ({"transcripts": {"use": "sqlite", "path": "other.db"}}, ["transcripts.path"]),
+        ({"access": {"required": True, "origins": ["https://a.example"]}}, [*ACCESS]),
+        ({"log": {"level": "debug", "format": "json"}}, ["log.format"]),
+        ({"plugins": {"dirs": [], "disabled": ["whisper"]}}, ["plugins.disabled"]),
         ({"limits": {"idle_s": 1}, "retention": {"transcripts_days": 1}}, []),
     ],
 )
 def test_what_needs_a_restart(tmp_path: Path, section: dict[str, object], keys: list[str]) -> None:
     """What cannot change while it runs is named."""
     assert needs_restart(build_config(tmp_path), build_config(tmp_path, **section)) == keys
+
+
+async def test_what_waits_for_a_restart_is_named_until_then(
+    make_gateway: MakeGateway, tmp_path: Path
+) -> None:
+    """Each reload names all keys that differ from what the gateway started with, in one line."""
+    gateway = await make_gateway()
+    config = reloader(tmp_path, gateway, {})
+
+    async def waiting(**sections: object) -> list[str]:
+        build_config(tmp_path, **sections)
+        with capture_logs() as lines:
+            await config.reload()
+        (keys,) = [line["keys"] for line in lines if line["event"] == "config_needs_restart"] or [
+            []
+        ]
+        return list(keys)
+
+    changed: dict[str, object] = {"server": {"port": 9}, "uploads": {"at_once": 3}}
+    assert await waiting(**changed) == ["server.port", "uploads.at_once"]
+    assert await waiting(**changed, limits={"idle_s": 9}) == ["server.port", "uploads.at_once"]
+    assert await waiting(server={"port": 9}) == ["server.port"]
+    assert await waiting() == []
+
+
+async def test_room_to_keep_free(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    """How much room the spool's disk must have can be changed while it runs out."""
+    gateway = await make_gateway(spool={"min_free_mb": 2**40})
+    with pytest.raises(RequestError, match="full"):
+        await gateway.open_session(params())
+    build_config(tmp_path, spool={"min_free_mb": 0})
+    await reloader(tmp_path, gateway, {"spool": {"min_free_mb": 0}}).reload()
+    session = await gateway.open_session(params())
+    session.stop()
+    await gone(gateway)
+
+
+def test_every_key_is_of_one_kind() -> None:
+    """The documentation says of every key that holds at once that it does; all others are named."""
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    table = page.partition("## Changing it while it runs")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    at_once = {key for row in rows for key in re.findall(r"`([a-z_.]+)`", row.split("|")[1])}
+    assert at_once == {*LIVE, "providers", "chain", "limits", "retention"}
+    restart = next(line for line in table.splitlines() if line.startswith("| everything else"))
+    named = {*re.findall(r"`([a-z_.]+)`", restart.split("|")[1])}
+    assert named == {*SECTIONS} - {"providers", "chain", "limits", "retention"}
 
 
 def by_hand(folder: Path, pid: int, content: str) -> None:
@@ -174,6 +229,33 @@ def by_signal(folder: Path, pid: int, content: str) -> None:
     """Write the file and send SIGHUP."""
     (folder / "config.yaml").write_text(content)
     os.kill(pid, signal.SIGHUP)
+
+
+async def test_the_level_of_the_log(tmp_path: Path) -> None:
+    """``log.level`` changes at once."""
+    configure(tmp_path, log={"level": "error"})
+    with serve(tmp_path) as (running, url):
+        async with ClientSession(url) as client:
+            await client.get("/first")
+            configure(tmp_path, log={"level": "info"})
+            running.process.send_signal(signal.SIGHUP)
+            running.wait_for("config_reloaded")
+            await client.get("/second")
+            running.wait_for("/second")
+        assert "/first" not in running.err
+
+
+async def test_debug_stays(tmp_path: Path) -> None:
+    """What --debug asked for holds, whatever ``log.level`` becomes."""
+    configure(tmp_path)
+    with start(tmp_path, "--debug", "serve") as running:
+        url = running.wait_for("sttgate is ready at ").strip()
+        configure(tmp_path, log={"level": "error"})
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("config_reloaded")
+        async with ClientSession(url) as client:
+            await client.get("/livez")
+        running.wait_for("/livez")  # probes are for debugging
 
 
 @pytest.mark.parametrize("change", [by_hand, by_signal])

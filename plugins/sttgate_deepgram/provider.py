@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -63,6 +64,8 @@ class DeepgramProvider(Provider):
 
     async def open(self) -> None:
         """Import the SDK and make the client that all streams share."""
+        # Half a second of SDK: in a thread, for the loop may have live sessions.
+        await asyncio.to_thread(import_module, "sttgate_deepgram.client")
         from sttgate_deepgram.client import Client
 
         self._client = Client(self._options, self._failures)

@@ -81,6 +81,10 @@ class Gate:
         """Return a gate that asks nobody."""
         return cls(AccessConfig.model_validate({}), LimitsConfig.model_validate({}), enforced=False)
 
+    def use(self, limits: LimitsConfig) -> None:
+        """Believe the proxies of these from now on."""
+        self._proxies = limits.trusted_proxies
+
     def open(self) -> None:
         """Read keys and secret; raise NobodyMayEnter, KeyFileError or SecretError."""
         if self.enforced:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     "--insecure", is_flag=True, help="Ask nobody for a key, although other machines can connect."
 )
 @click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
+@click.pass_context
 def serve(
+    context: click.Context,
     config_file: Path | None,
     overrides: dict[str, str],
     host: str | None,
@@ -55,18 +57,20 @@ def serve(
         overrides["access.insecure"] = "true"
     if provider is not None:
         overrides["chain"] = json.dumps([provider])
+    if context.find_root().params["debug"]:
+        overrides["log.level"] = "debug"  # also when the configuration is read again
     config = read_config(config_file, overrides)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
     serving = serve_app(
         config,
-        lambda gateway, url: _print_banner(config, gateway, url),
+        lambda gateway, url, metrics: _print_banner(config, gateway, url, metrics),
         lambda: read_config(config.path, overrides, config.plugins),
     )
     run(serving, level=config.log.level, log_format=config.log.format)
 
 
-def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
+def _print_banner(config: Config, gateway: Gateway, url: str, metrics: str | None) -> None:
     """Say in a few lines where it listens and who transcribes."""
     from sttgate.access.addresses import is_loopback
     from sttgate.access.gate import Gate
@@ -79,6 +83,11 @@ def _print_banner(config: Config, gateway: Gateway, url: str) -> None:
     click.echo(f"  provider    {first}{f' (then {others})' if others else ''}", err=True)
     for skipped in gateway.skipped:
         click.echo(f"  skipped     {skipped.name}: {skipped.reason}", err=True)
+    if metrics is not None:
+        click.echo(f"  metrics     {metrics}", err=True)
+        if not is_loopback(config.metrics.host):
+            message = f"{config.metrics.host} shows the metrics to everybody who reaches it."
+            click.echo(f"  WARNING     {message}", err=True)
     click.echo(f"  config      {config.path or 'none; shipped defaults'}", err=True)
     if Gate.from_config(config).enforced:
         click.echo("  access      with an API key", err=True)

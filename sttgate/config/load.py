@@ -21,6 +21,7 @@ from sttgate.config.model import (
     Config,
     LimitsConfig,
     LogConfig,
+    MetricsConfig,
     PluginsConfig,
     ProviderConfig,
     RetentionConfig,
@@ -49,6 +50,7 @@ SECTIONS = (
     "uploads",
     "retention",
     "log",
+    "metrics",
     "traces",
     "plugins",
 )
@@ -191,6 +193,7 @@ class _Loading:
         uploads = self._section("uploads", UploadsConfig)
         retention = self._section("retention", RetentionConfig)
         log = self._section("log", LogConfig)
+        metrics = self._section("metrics", MetricsConfig)
         traces = self._section("traces", TracesConfig)
         providers = self._providers(plugins)
         chain = self._chain()
@@ -198,7 +201,7 @@ class _Loading:
         recordings = self._store("recordings", plugins, plugins.recording_stores)
         if not (server and spool and providers and chain and transcripts and recordings):
             return None
-        if not (access and limits and uploads and retention and log and traces):
+        if not (access and limits and uploads and retention and log and metrics and traces):
             return None
         return Config(
             path=self._path,
@@ -214,6 +217,7 @@ class _Loading:
             uploads=uploads,
             retention=retention,
             log=log,
+            metrics=metrics,
             traces=traces,
             plugins=plugins,
             warnings=tuple(sorted(self.document.problems, key=self._order)),

@@ -149,6 +149,15 @@ class LogConfig(Options):
     """Lines for people, or JSON; `auto` is the first on a terminal, the second elsewhere."""
 
 
+class MetricsConfig(Options):
+    """Where `/metrics` is. On an address of its own nobody is asked for a key."""
+
+    port: int | None = Field(None, ge=0, le=65535)
+    """A port for `/metrics`, `/livez` and `/readyz`; without one they are on `server.port`."""
+    host: str = Field("127.0.0.1", min_length=1)
+    """The address of that port, which only Prometheus should reach."""
+
+
 class TracesConfig(Options):
     """Where spans go (OpenTelemetry, extra `otel`); without an endpoint there are none."""
 
@@ -207,6 +216,7 @@ class Config:
     uploads: UploadsConfig
     retention: RetentionConfig
     log: LogConfig
+    metrics: MetricsConfig
     traces: TracesConfig
     plugins: Plugins = field(repr=False)
     warnings: tuple[Problem, ...] = ()
@@ -234,6 +244,7 @@ class Config:
             "uploads": plain(self.uploads, redact),
             "retention": plain(self.retention, redact),
             "log": plain(self.log, redact),
+            "metrics": plain(self.metrics, redact),
             "traces": plain(self.traces, redact),
             "plugins": {
                 "dirs": [str(folder) for folder in self.plugins.dirs],

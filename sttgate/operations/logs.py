@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Collection
+from importlib.metadata import entry_points
 from typing import Any
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from sttgate.hookspecs import PROJECT
+from sttgate.operations import tracebacks
+
+# Libraries that say much: held at their source, so that it is not even put into words.
 _NOISY = (
     *("aiohttp", "aiosqlite", "asyncio", "deepgram", "httpx", "httpcore", "opentelemetry"),
     *("urllib3", "websockets"),
@@ -29,6 +35,7 @@ def shorten_malformed(record: logging.LogRecord) -> bool:
     record.msg, record.args = "malformed_request", ()
     record.exc_info = record.exc_text = None
     record.reason = type(error).__name__
+    record.name = __name__  # it is ours now, and libraries may not speak below warnings
     return logging.getLogger().isEnabledFor(logging.INFO)
 
 
@@ -47,27 +54,24 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     renderer: list[Any]
     if as_json:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        exceptions = structlog.processors.ExceptionRenderer(tracebacks.describe)
+        renderer = [exceptions, structlog.processors.JSONRenderer()]
     else:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         # Its usual tracebacks, where rich is installed, show local variables: words and keys.
-        plain = structlog.dev.plain_traceback
-        renderer = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        renderer = [
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=tracebacks.write)
+        ]
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Discretion())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in _NOISY:
-        # They may log headers, so keys, and payloads, so words, below this level.
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    # It warns of subprotocols it does not know, and one of them may be somebody's key.
-    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
     logging.getLogger("aiohttp.server").addFilter(shorten_malformed)
     structlog.configure(
         processors=[
@@ -79,3 +83,33 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def set_level(level: str) -> None:
+    """Have records from ``level`` on written, those of libraries from "warning" on at most."""
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # It warns of subprotocols it does not know, and one of them may be somebody's key.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
+
+
+class _Discretion(logging.Filter):
+    """Keeps back what libraries say below a warning: headers, so keys, and payloads, so words.
+
+    Our loggers and those of plugins pass: they have the names of installed plugins' packages, or
+    begin with ``sttgate_``, as the modules of drop-in plugins do.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ours: Collection[str] = {PROJECT} | {
+            entry.module.partition(".")[0] for entry in entry_points(group=PROJECT)
+        }
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            return True
+        package = record.name.partition(".")[0]
+        return package in self._ours or package.startswith(f"{PROJECT}_")

@@ -68,14 +68,16 @@ class GatewayCollector(Collector):
         yield _counter("provider_switches", "Streams that replaced a failed one.", tally.switches)
         yield _counter("segments", "Finals.", tally.segments)
         yield _counter("resumes", "Sessions taken up again on a new socket.", tally.resumes)
-        received = tally.audio_s + sum(session.audio.seconds for session in live)
+        received = tally.audio_s + sum(session.audio_untold_s for session in live)
         yield _counter("audio_received_seconds", "Audio received.", received)
         yield _counter("audio_replayed_seconds", "Audio heard again.", tally.replayed_s)
         yield _counter("audio_unrecorded_seconds", "Audio no disk took.", tally.unrecorded_s)
         backlog = sum(session.backlog_s for session in live)
         yield _gauge("audio_backlog_seconds", "Audio received and not yet final.", backlog)
         outage = max((session.store_outage_s for session in live), default=0.0)
-        yield _gauge("store_outage_seconds", "Since when a store refuses, 0 if none does.", outage)
+        yield _gauge(
+            "store_outage_seconds", "For how long a store has refused, 0 if none does.", outage
+        )
         failing = float(gateway.spool.error is not None)
         yield _gauge("spool_failing", "Whether the spool's disk refuses to write.", failing)
         yield _gauge("spool_bytes", "Audio of live sessions.", sum(s.audio.size for s in live))

@@ -13,13 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from sttgate.audio import WAV_HEADER_BYTES, AudioFormat, wav_header
 from sttgate.session.arrivals import Arrivals
 from sttgate.session.spool import Spool, SpoolFile
-
-log = structlog.get_logger(__name__)
 
 TAIL_BYTES = 256 * 1024  # 8 s of 16 kHz mono kept in memory at most; older audio is read back
 UNWRITTEN_BYTES = 4 * 1024 * 1024  # two minutes; beyond it, who appends has to wait
@@ -37,7 +33,8 @@ class FinalizeRequest:
 class AudioLog:
     """Appended by one writer, read by any number of cursors.
 
-    ``on_outage`` is called once, when the disk refuses for the first time.
+    ``on_outage`` is called once, when the disk refuses for the first time; ``on_lost`` once, when it
+    has for so long that audio is given up.
     """
 
     def __init__(
@@ -46,6 +43,7 @@ class AudioLog:
         file: SpoolFile,
         spool: Spool,
         on_outage: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.format = audio_format
         self.ended = False
@@ -60,6 +58,7 @@ class AudioLog:
         self._room = asyncio.Event()
         self._room.set()
         self._on_outage: Callable[[], None] | None = on_outage
+        self._on_lost = on_lost
         file.on_written(self._note_written)
         if file.size < WAV_HEADER_BYTES:
             # A size that says "to the end of the file": killed at any moment, the recording plays.
@@ -198,7 +197,7 @@ class AudioLog:
 
     def _note_lost(self, size: int) -> None:
         if size and not self.lost:
-            log.error("audio_not_recorded", reason="the spool's disk refuses to write")
+            self._on_lost()
         self.lost += size
 
     def _note_written(self) -> None:

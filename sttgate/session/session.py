@@ -98,6 +98,7 @@ class Session:
             folder.audio,
             spool,
             lambda: self.warn("storage_failed", "The audio could not be written to disk yet."),
+            lambda: log.error("audio_not_recorded", session=self.id),
         )
         self.events = EventLog(folder.events, spool, past.last_seq if past else 0)
         self._chain = chain
@@ -112,6 +113,7 @@ class Session:
         self._meter = Meter()
         self._trace = trace
         self._began_at = time.monotonic()
+        self._audio_told = self.audio.seconds  # another process counted what it had received
         self._switches = 0
         self._discard = False
         self._cancelled = False
@@ -169,6 +171,11 @@ class Session:
         """Seconds of audio that are not final yet."""
         gaps = [gap for r in self._recognitions if (gap := r.unsettled) is not None]
         return max((gap.end - gap.start for gap in gaps), default=0.0)
+
+    @property
+    def audio_untold_s(self) -> float:
+        """Seconds of audio received that the tally does not have yet."""
+        return self.audio.seconds - self._audio_told
 
     @property
     def store_outage_s(self) -> float:
@@ -298,6 +305,7 @@ class Session:
             await self._spool.remove(self._folder)
         finally:
             self._over = True
+            self._tell_audio()
             self._finalizing.cancel()
             self.events.end()
             if self._detached is not None:
@@ -388,7 +396,7 @@ class Session:
         seconds = time.monotonic() - self._began_at
         self._tally.sessions[name or "none", self.params.protocol, self.state] += 1
         self._tally.durations[name or "none"].observe(seconds)
-        self._tally.audio_s += self.audio.seconds
+        self._tell_audio()
         self._tally.unrecorded_s += self.params.format.seconds(self.audio.lost)
         if self._trace is not None:
             self._trace.ended(self.state, self._reason, name)
@@ -403,6 +411,10 @@ class Session:
             switches=self._switches,
             protocol=self.params.protocol,
         )
+
+    def _tell_audio(self) -> None:
+        self._tally.audio_s += self.audio_untold_s
+        self._audio_told = self.audio.seconds
 
     def _outcome(self, complete: bool) -> SessionState:
         if self._interrupted:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 from msgspec.structs import replace
+from structlog.contextvars import bind_contextvars
 
 from sttgate.access.principal import Principal
 from sttgate.admission import Caller
@@ -208,6 +209,7 @@ class Uploads:
             del self._jobs[job_id]
 
     async def _run(self, job: Job) -> None:
+        bind_contextvars(session=job.id)  # in every line about it, plugins' lines too
         try:
             async with self._slots:
                 job.decode()

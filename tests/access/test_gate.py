@@ -10,6 +10,7 @@ import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
 from sttgate.access.gate import FAILURES_PER_MINUTE, Gate, NobodyMayEnter
+from sttgate.config.model import LimitsConfig
 from sttgate.protocols.native import PATH
 from sttgate.testing import tone
 from tests.access.doors import Door, OpenDoor, bearer
@@ -231,3 +232,19 @@ async def test_a_key_made_while_serving(open_door: OpenDoor, tmp_path: Path) -> 
     async with asyncio.timeout(10):
         while await door.status("GET", "/metrics", presented) != 200:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.3)
+
+
+async def test_proxies_may_be_named_while_it_runs(open_door: OpenDoor) -> None:
+    """Who guesses behind a proxy keeps everybody behind it out, until the proxy is trusted."""
+    door = await open_door()
+    for _ in range(FAILURES_PER_MINUTE):
+        await door.status("GET", "/metrics", "stt_0_0")
+
+    async def status(address: str) -> int:
+        headers = bearer(door.key("admin")) | {"X-Forwarded-For": address}
+        async with door.client.get("/metrics", headers=headers) as response:
+            return response.status
+
+    assert await status("192.0.2.1") == 429
+    door.gate.use(LimitsConfig.model_validate({"trusted_proxies": ["127.0.0.0/8"]}))
+    assert await status("192.0.2.1") == 200

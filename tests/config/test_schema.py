@@ -96,6 +96,7 @@ def test_sections(schema: dict[str, Any]) -> None:
         "uploads",
         "retention",
         "log",
+        "metrics",
         "traces",
         "plugins",
     ]

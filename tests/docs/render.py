@@ -31,6 +31,7 @@ from sttgate.config.model import (
     JwtConfig,
     LimitsConfig,
     LogConfig,
+    MetricsConfig,
     PluginsConfig,
     RetentionConfig,
     ServerConfig,
@@ -59,6 +60,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "uploads": UploadsConfig,
     "retention": RetentionConfig,
     "log": LogConfig,
+    "metrics": MetricsConfig,
     "traces": TracesConfig,
     "plugins": PluginsConfig,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def serve(tmp_path: Path, aiohttp_client: AiohttpClient) -> Serve:
         return await aiohttp_client(create_app(Gateway.from_config(config)))
 
     return serve
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
 
 
 def gateway_of(client: Client) -> Gateway:

@@ -75,6 +75,7 @@ class NativeConnection:
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._started()
+            about = self._about
             self._leave_session()
             for task in (reading, writing):
                 task.cancel()
@@ -85,7 +86,7 @@ class NativeConnection:
         for task in (reading, writing):
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, ConnectionError):  # who leaves, leaves
-                log.error("native_connection_failed", exc_info=error)
+                log.error("native_connection_failed", exc_info=error, **about)
 
     def say_goodbye(self, deadline: float) -> None:
         """Tell a client of protocol 2 that the gateway goes away in ``deadline`` seconds."""
@@ -172,7 +173,7 @@ class NativeConnection:
             self._expect_start()
         message = requests.parse_event(text)
         if message is None:
-            log.debug("native_message_ignored")
+            log.debug("native_message_ignored", **self._about)
             self._complain(ErrorCode.INVALID_JSON, "The message is not a JSON object with 'event'.")
             return
         event = message["event"]
@@ -372,7 +373,7 @@ class NativeConnection:
             async with asyncio.timeout(_WRITE_TIMEOUT):
                 await self._socket.send_str(text)
         except TimeoutError:
-            log.warning("client_does_not_read")
+            log.warning("client_does_not_read", **self._about)
             self._abort()
             raise ConnectionResetError from None
 
@@ -382,6 +383,11 @@ class NativeConnection:
                 await self._socket.close(code=code)
         except (TimeoutError, ConnectionError):
             self._abort()
+
+    @property
+    def _about(self) -> dict[str, str]:
+        """What a line of the log says about the session, if there is one."""
+        return {} if self._session is None else {"session": self._session.id}
 
     def _abort(self) -> None:
         if self._transport is not None:
