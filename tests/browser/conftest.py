@@ -38,7 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.skip(reason="there is no chromium on this machine"))
+            item.add_marker(
+                pytest.mark.skip(
+                    reason="there is no Chromium on this machine (Debian: apt-get install chromium)"
+                )
+            )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
