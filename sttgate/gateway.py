@@ -15,10 +15,11 @@ from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
 from sttgate.config.model import LimitsConfig, RetentionConfig, UploadsConfig
 from sttgate.conversations import in_spool
-from sttgate.errors import ErrorCode, RequestError, StoreError
+from sttgate.errors import ErrorCode, RequestError
 from sttgate.lineup import Lineup, Skipped, StartupError
 from sttgate.loop_lag import watch_loop_lag
 from sttgate.plugins import Plugins
+from sttgate.readiness import Readiness, StoreWatch
 from sttgate.retention import Retention
 from sttgate.session.chain import Chain, ConfiguredProvider
 from sttgate.session.entries import StopReason
@@ -35,7 +36,6 @@ log = structlog.get_logger(__name__)
 
 DRAIN_TIMEOUT = 25.0  # seconds
 DEADLINE_INTERVAL = 1.0  # seconds
-STORE_CHECK_TIMEOUT = 5.0  # seconds
 RECOVERY_INTERVAL = 60.0  # seconds between two looks for sessions another process left behind
 
 
@@ -67,6 +67,7 @@ class Gateway:
         self.spool = spool
         self.tally = Tally()
         self.tracing: Tracing | None = None
+        self._store_watch = StoreWatch(spool, transcripts, recordings)
         self._min_free_bytes = min_free_bytes
         self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
         self.uploads = Uploads(uploads or UploadsConfig.model_validate({}), self)
@@ -267,16 +268,16 @@ class Gateway:
         """Whether new sessions should come here, as far as they can be stored."""
         return self.ready and not self.draining
 
-    async def check_stores(self) -> dict[str, bool]:
-        """Return for spool, transcripts and recordings whether they can write."""
-        transcripts, recordings = await asyncio.gather(
-            _can_write(self.transcripts), _can_write(self.recordings)
+    async def readiness(self) -> Readiness:
+        """Tell whether new sessions should come here; the stores are asked."""
+        stores = await self._store_watch.look()
+        outages = [session.store_outage_s for session in self.sessions.values()]
+        return Readiness(
+            draining=not self.welcomes,
+            full=self.admission.full,
+            stores=stores,
+            outage_s=max(self._store_watch.outage_s, *outages, 0.0),
         )
-        return {
-            "spool": self.spool.error is None,
-            "transcripts": transcripts,
-            "recordings": recordings,
-        }
 
     def find_resumable(self, session_id: str, token: str) -> Session | None:
         """Return the live session with this id if the token is its own."""
@@ -388,15 +389,6 @@ class Gateway:
             self._close_retired()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_crashed", session=session_id, exc_info=error)
-
-
-async def _can_write(store: TranscriptStore | RecordingStore) -> bool:
-    try:
-        async with asyncio.timeout(STORE_CHECK_TIMEOUT):
-            await store.check()
-    except (StoreError, TimeoutError):
-        return False
-    return True
 
 
 def _speaks(provider: ConfiguredProvider, language: str) -> bool:
