@@ -133,6 +133,8 @@ class Status(AnswerModel):
     switches: int
     """Streams that replaced a failed one since the start."""
     providers: list[ProviderStatus]
+    chain: list[str]
+    """Those a session is given that asks for none, in the order they are tried."""
     stores: StoresStatus
     spool: SpoolStatus
     uploads: UploadQueue
@@ -177,6 +179,7 @@ class StatusApi:
             sessions=self._sessions(),
             switches=gateway.tally.switches,
             providers=[*self._providers()],
+            chain=[provider.name for provider in gateway.chain],
             stores=StoresStatus.model_validate(
                 {name: "ok" if good else "failing" for name, good in readiness.stores.items()}
                 | {"outage_s": round(readiness.outage_s, 3)}

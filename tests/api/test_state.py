@@ -127,6 +127,7 @@ class TestStatus:
         with pytest.raises(RequestError):
             await api.open("two")
         status = await api.get("/status")
+        assert status["chain"] == ["broken", "echo"]
         heard = {each["name"]: each["sessions"] for each in status["providers"]}
         assert heard == {"echo": 1, "broken": 0, "spare": 0}
         assert status["sessions"]["rejected"] == {"capacity": 1}
