@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -12,6 +12,8 @@ from sttgate import stores
 from sttgate.api.instants import Instant, instant
 from sttgate.api.routing import PREFIX
 from sttgate.stores import Conversation, Scalar, SessionState, StoredSession
+from sttgate.uploads.decoder import can_decode
+from sttgate.uploads.uploads import Uploads
 
 Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
 """A time in audio."""
@@ -274,3 +276,35 @@ def _snippet_parts(snippet: str) -> Iterator[SnippetPart]:
         at = match.end()
     if at < len(snippet):
         yield SnippetPart(text=snippet[at:], hit=False)
+
+
+class UploadQueue(AnswerModel):
+    """What files are taken, and how many are here."""
+
+    max_bytes: int
+    """How large a file may be."""
+    max_seconds: float
+    """How long its audio may be."""
+    formats: Literal["wav", "any"]
+    """`wav`: the operator has not installed the decoder for others."""
+    at_once: int
+    """How many are transcribed at the same time."""
+    running: int
+    """How many are being transcribed."""
+    waiting: int
+    """How many arrive, or wait for their turn."""
+    full: bool
+    """Whether one more would be refused."""
+
+
+def describe_queue(uploads: Uploads) -> UploadQueue:
+    """Return the queue of uploads as the API shows it."""
+    return UploadQueue(
+        max_bytes=uploads.max_bytes,
+        max_seconds=60 * uploads.config.max_minutes,
+        formats="any" if can_decode() else "wav",
+        at_once=uploads.config.at_once,
+        running=uploads.running,
+        waiting=uploads.waiting,
+        full=uploads.full,
+    )

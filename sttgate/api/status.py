@@ -11,12 +11,23 @@ from typing import Literal
 from aiohttp import web
 
 from sttgate.api.instants import Instant, instant
-from sttgate.api.models import AnswerModel
+from sttgate.api.models import AnswerModel, UploadQueue, describe_queue
 from sttgate.api.providers import State
 from sttgate.api.routing import Answer, Operation
 from sttgate.gateway import Gateway
 from sttgate.plugins import PluginInfo
 from sttgate.session.chain import ConfiguredProvider
+from sttgate.session.histogram import Histogram
+from sttgate.session.tally import LatencyKind
+
+
+class Quantiles(AnswerModel):
+    """How long something took, in seconds, since the start."""
+
+    p50: float
+    p95: float
+    count: int
+    """Of how many."""
 
 
 class SessionsStatus(AnswerModel):
@@ -28,6 +39,14 @@ class SessionsStatus(AnswerModel):
     """How many there may be at a time."""
     ended: dict[str, int]
     """How many ended since the start, by state."""
+    rejected: dict[str, int]
+    """How many were refused since the start, by reason."""
+    resumed: int
+    """How many were taken up again on a new connection since the start."""
+    audio_s: float
+    """Seconds of audio received since the start."""
+    backlog_s: float
+    """Seconds of audio of live sessions whose words are not final."""
 
 
 class LastError(AnswerModel):
@@ -52,6 +71,14 @@ class ProviderStatus(AnswerModel):
     """Streams that failed since the start, by code."""
     reason: str | None
     """Why it is skipped."""
+    sessions: int
+    """Live sessions that it hears."""
+    connect: Quantiles | None
+    """How long new streams kept the first audio waiting; null if there were none."""
+    first_interim: Quantiles | None
+    """From the first word of an utterance to its first interim."""
+    final: Quantiles | None
+    """From the end of a final's audio to its delivery."""
 
 
 class StoresStatus(AnswerModel):
@@ -60,6 +87,8 @@ class StoresStatus(AnswerModel):
     spool: Literal["ok", "failing"]
     transcripts: Literal["ok", "failing"]
     recordings: Literal["ok", "failing"]
+    outage_s: float
+    """For how many seconds a store has refused; 0 if none does."""
 
 
 class SpoolStatus(AnswerModel):
@@ -69,6 +98,17 @@ class SpoolStatus(AnswerModel):
     """Room on its disk; null if that cannot be told."""
     bytes: int
     """Audio of live sessions."""
+
+
+class LimitsStatus(AnswerModel):
+    """What one caller can have; null is no limit."""
+
+    sessions_per_key: int | None
+    sessions_per_address: int | None
+    connects_per_minute: int | None
+    idle_s: float | None
+    max_session_s: float | None
+    max_speed: float | None
 
 
 class PluginStatus(AnswerModel):
@@ -93,8 +133,14 @@ class Status(AnswerModel):
     switches: int
     """Streams that replaced a failed one since the start."""
     providers: list[ProviderStatus]
+    chain: list[str]
+    """Those a session is given that asks for none, in the order they are tried."""
     stores: StoresStatus
     spool: SpoolStatus
+    uploads: UploadQueue
+    limits: LimitsStatus
+    loop_lag: Quantiles | None
+    """How late the event loop is, in seconds since the start; null in the first half second."""
     plugins: list[PluginStatus]
     warnings: list[str]
     """About the configuration."""
@@ -117,7 +163,6 @@ class StatusApi:
                 handler=self.status,
                 scope="admin",
                 summary="See how the gateway does",
-                text="Latencies are not measured yet, so there are none.",
                 answers=(Answer(text="The state.", model=Status),),
             )
         ]
@@ -134,10 +179,15 @@ class StatusApi:
             sessions=self._sessions(),
             switches=gateway.tally.switches,
             providers=[*self._providers()],
+            chain=[provider.name for provider in gateway.chain],
             stores=StoresStatus.model_validate(
                 {name: "ok" if good else "failing" for name, good in readiness.stores.items()}
+                | {"outage_s": round(readiness.outage_s, 3)}
             ),
             spool=await self._spool(),
+            uploads=describe_queue(gateway.uploads),
+            limits=self._limits(),
+            loop_lag=_quantiles(gateway.tally.loop_lag),
             plugins=[*self._plugins()],
             warnings=list(gateway.warnings),
         )
@@ -148,8 +198,27 @@ class StatusApi:
         ended: dict[str, int] = {}
         for (_, _, outcome), count in gateway.tally.sessions.items():
             ended[str(outcome)] = ended.get(outcome, 0) + count
+        live = gateway.sessions.values()
+        audio_s = gateway.tally.audio_s + sum(session.audio.seconds for session in live)
         return SessionsStatus(
-            live=len(gateway.sessions), max=None if most == sys.maxsize else most, ended=ended
+            live=len(live),
+            max=None if most == sys.maxsize else most,
+            ended=ended,
+            rejected=dict(gateway.tally.rejected),
+            resumed=gateway.tally.resumes,
+            audio_s=round(audio_s, 3),
+            backlog_s=round(sum(session.backlog_s for session in live), 3),
+        )
+
+    def _limits(self) -> LimitsStatus:
+        limits = self._gateway.admission.limits
+        return LimitsStatus(
+            sessions_per_key=limits.sessions_per_key,
+            sessions_per_address=limits.sessions_per_address,
+            connects_per_minute=limits.connects_per_minute,
+            idle_s=limits.idle_s,
+            max_session_s=limits.max_session_s,
+            max_speed=limits.max_speed,
         )
 
     def _providers(self) -> Iterator[ProviderStatus]:
@@ -166,6 +235,10 @@ class StatusApi:
                 last_error=None,
                 errors={},
                 reason=skip.reason,
+                sessions=0,
+                connect=None,
+                first_interim=None,
+                final=None,
             )
 
     def _provider(self, provider: ConfiguredProvider) -> ProviderStatus:
@@ -186,7 +259,16 @@ class StatusApi:
                 if name == provider.name
             },
             reason=None,
+            sessions=sum(
+                session.provider == provider.name for session in gateway.sessions.values()
+            ),
+            connect=self._latency("connect", provider.name),
+            first_interim=self._latency("first_interim", provider.name),
+            final=self._latency("final", provider.name),
         )
+
+    def _latency(self, kind: LatencyKind, provider: str) -> Quantiles | None:
+        return _quantiles(self._gateway.tally.latency.get((kind, provider)))
 
     async def _spool(self) -> SpoolStatus:
         gateway = self._gateway
@@ -213,3 +295,12 @@ def _plugin(info: PluginInfo, state: Literal["loaded", "disabled", "broken"]) ->
     return PluginStatus(
         name=info.name, distribution=info.distribution, version=info.version, state=state
     )
+
+
+def _quantiles(histogram: Histogram | None) -> Quantiles | None:
+    if histogram is None:
+        return None
+    p50, p95 = histogram.quantile(0.5), histogram.quantile(0.95)
+    if p50 is None or p95 is None:
+        return None
+    return Quantiles(p50=round(p50, 4), p95=round(p95, 4), count=histogram.count)

@@ -17,6 +17,7 @@ from sttgate.access.gate import PRINCIPAL
 from sttgate.access.principal import EVERYBODY
 from sttgate.admission import Caller
 from sttgate.api.bodies import MULTIPART, UploadBody
+from sttgate.api.models import UploadQueue, describe_queue
 from sttgate.api.problems import RETRY_AFTER, ApiProblem, not_found
 from sttgate.api.routing import PREFIX, Answer, Operation, Query, json_response
 from sttgate.api.streams import EVENT_STREAM, EventStream, Watching, last_seen
@@ -121,6 +122,16 @@ class TranscriptionsApi:
         gone = {404: "There is no such transcription."}
         return [
             Operation(
+                name="getTranscriptionQueue",
+                method="GET",
+                path="/transcriptions",
+                handler=self.queue,
+                scope="transcribe",
+                summary="See what files are taken",
+                text="Worth asking before a large file is sent.",
+                answers=(Answer(text="What is taken, and how many are here.", model=UploadQueue),),
+            ),
+            Operation(
                 name="createTranscription",
                 method="POST",
                 path="/transcriptions",
@@ -182,6 +193,10 @@ class TranscriptionsApi:
                 problems=gone | {409: "It is done; delete its session instead."},
             ),
         ]
+
+    async def queue(self, request: web.Request) -> UploadQueue:
+        """Tell what is taken, and how many are here."""
+        return describe_queue(self._uploads)
 
     async def create(self, request: web.Request, query: TranscriptionQuery) -> web.Response:
         """Take a file in."""

@@ -28,7 +28,7 @@ class Health:
     async def ready(self, request: web.Request) -> web.Response:
         """Tell the state of providers and stores; 503 when new sessions should go elsewhere.
 
-        That is while draining, at capacity, when the spool fails, or a store has for STORE_PATIENCE.
+        That is while draining, at capacity, when the spool fails, or a store has for a while.
         """
         gateway = self._gateway
         readiness = await gateway.readiness()

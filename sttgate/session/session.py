@@ -167,6 +167,11 @@ class Session:
         return self._chain
 
     @property
+    def provider(self) -> str | None:
+        """The name of the provider that hears it, or heard it last; None before there was one."""
+        return self._provider.name if self._provider else None
+
+    @property
     def backlog_s(self) -> float:
         """Seconds of audio that are not final yet."""
         gaps = [gap for r in self._recognitions if (gap := r.unsettled) is not None]
@@ -380,7 +385,7 @@ class Session:
                 duration_s=round(self.audio.seconds, 3),
                 utterances=self._utterances,
                 words=self._words,
-                provider=self._provider.name if self._provider else None,
+                provider=self.provider,
                 model=self.params.stream.model,
                 stored=entries.Stored(transcript=stored, audio=recorded),
                 links=entries.Links(
@@ -392,7 +397,7 @@ class Session:
         )
 
     def _count(self) -> None:
-        name = self._provider.name if self._provider else None
+        name = self.provider
         seconds = time.monotonic() - self._began_at
         self._tally.sessions[name or "none", self.params.protocol, self.state] += 1
         self._tally.durations[name or "none"].observe(seconds)
@@ -446,7 +451,7 @@ class Session:
             protocol=params.protocol,
             sample_rate=params.format.sample_rate,
             channels=params.format.channels,
-            provider=self._provider.name if self._provider else None,
+            provider=self.provider,
             model=params.stream.model,
             language=params.stream.language,
             title=params.title,
@@ -462,7 +467,7 @@ class Session:
             duration=self.audio.seconds,
             reason=self._reason,
             recording=False,
-            provider=self._provider.name if self._provider else None,
+            provider=self.provider,
             model=self.params.stream.model,
             language=self.params.stream.language,
             metadata=self._metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -18,7 +18,7 @@ from sttgate.config.model import UploadsConfig
 from sttgate.errors import ErrorCode, RequestError, StoreError, SttgateError
 from sttgate.uploads.files import UploadFile, UploadFolder
 from sttgate.uploads.house import House
-from sttgate.uploads.job import CANCELLED, Failure, Job, Order
+from sttgate.uploads.job import CANCELLED, Failure, Job, JobState, Order
 from sttgate.uploads.reception import Reception, TooLarge
 from sttgate.uploads.transcribing import Transcribing
 from sttgate.uploads.whole import in_thread, whole
@@ -50,6 +50,24 @@ class Uploads:
         """Return a job that runs, or that was over not long ago."""
         return self._jobs.get(upload_id)
 
+    @property
+    def running(self) -> int:
+        """How many are being transcribed."""
+        return sum(job.state in (JobState.DECODING, JobState.TRANSCRIBING) for job in self._live())
+
+    @property
+    def waiting(self) -> int:
+        """How many arrive, or wait for their turn."""
+        return len(self._receiving) + sum(job.state is JobState.QUEUED for job in self._live())
+
+    @property
+    def full(self) -> bool:
+        """Whether one more would be refused."""
+        return len(self._receiving) + len(self._tasks) >= self.config.at_once + self.config.waiting
+
+    def _live(self) -> Iterator[Job]:
+        return (self._jobs[job_id] for job_id in self._tasks)
+
     # --- taking files in ------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -61,17 +79,17 @@ class Uploads:
         ``size`` is what the client says it has. Raises RequestError, QueueFull or TooLarge.
         """
         self._refuse_while_draining()
-        if size is not None and size > self._max_bytes:
+        if size is not None and size > self.max_bytes:
             raise self._too_large()
         self._house.check_params(order.session_params(order.raw or AudioFormat()))
-        if len(self._receiving) + len(self._tasks) >= self.config.at_once + self.config.waiting:
+        if self.full:
             raise QueueFull("There are as many files waiting as may wait. Try again later.")
         try:
             async with asyncio.timeout(None) as deadline:
                 self._receiving.add(deadline)
                 try:
                     file = await self._create(order.id, size)
-                    reception = Reception(file, deadline, self._max_bytes, self._too_large)
+                    reception = Reception(file, deadline, self.max_bytes, self._too_large)
                     try:
                         yield reception
                         if reception.finished:
@@ -110,7 +128,8 @@ class Uploads:
             raise RequestError(ErrorCode.SHUTDOWN, "The service is restarting. Try again.")
 
     @property
-    def _max_bytes(self) -> int:
+    def max_bytes(self) -> int:
+        """How large a file may be."""
         return self.config.max_mb * 1024**2
 
     def _too_large(self) -> TooLarge:

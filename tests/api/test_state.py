@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sttgate.errors import StoreError
+from sttgate import readiness
+from sttgate.errors import RequestError, StoreError
 from tests.api.service import Serve, Service, eventually
 from tests.gateways import scripted
 
@@ -56,14 +57,31 @@ class TestStatus:
         assert status["version"] == version("sttgate")
         assert 0 <= status["uptime_s"] < 600
         assert (status["ready"], status["draining"]) == (True, False)
-        assert status["sessions"] == {"live": 0, "max": 1000, "ended": {}}
-        assert status["stores"] == {"spool": "ok", "transcripts": "ok", "recordings": "ok"}
+        assert status["sessions"] == {
+            "live": 0,
+            "max": 1000,
+            "ended": {},
+            "rejected": {},
+            "resumed": 0,
+            "audio_s": 0.0,
+            "backlog_s": 0.0,
+        }
+        assert status["stores"] == {
+            "spool": "ok",
+            "transcripts": "ok",
+            "recordings": "ok",
+            "outage_s": 0.0,
+        }
+        assert status["uploads"]["max_bytes"] == 500 * 1024**2
+        assert status["limits"]["idle_s"] == 600.0
+        assert status["limits"]["sessions_per_key"] is None
         assert status["spool"]["free_bytes"] > 0
         assert status["spool"]["bytes"] == 0
         assert status["switches"] == 0
         [provider] = status["providers"]
         assert (provider["state"], provider["breaker"]) == ("ready", "closed")
         assert (provider["last_error"], provider["errors"]) == (None, {})
+        assert (provider["sessions"], provider["final"]) == (0, None)
         loaded = {each["name"]: each for each in status["plugins"]}
         assert loaded["echo"]["state"] == "loaded"
         assert loaded["echo"]["distribution"] == "sttgate"
@@ -81,13 +99,41 @@ class TestStatus:
         status = await api.get("/status")
         assert status["sessions"]["ended"] == {"completed": 1}
         assert status["switches"] >= 1
+        assert status["sessions"]["audio_s"] == 1.0
         broken = next(each for each in status["providers"] if each["name"] == "broken")
         assert broken["errors"]["provider_unavailable"] >= 1
         assert broken["last_error"]["code"] == "provider_unavailable"
         assert broken["last_error"]["at"].endswith("Z")
 
+    async def test_latencies(self, api: Service) -> None:
+        """How long words took is told for each provider, and so is how late the event loop was."""
+        session = await api.open("one")
+        session.stop()
+        await eventually(lambda: _idle(api))
+        status = await api.get("/status")
+        [provider] = status["providers"]
+        for kind in ("connect", "final"):
+            assert provider[kind]["count"] >= 1
+            assert 0 <= provider[kind]["p50"] <= provider[kind]["p95"]
+        api.gateway.tally.loop_lag.observe(0.004)
+        lag = (await api.get("/status"))["loop_lag"]
+        assert 0 < lag["p50"] <= lag["p95"]
+
+    async def test_who_is_heard_by_whom(self, serve: Serve) -> None:
+        """Live sessions are counted for the provider that hears them; so are those that were refused."""
+        api = await serve(**TWO, server={"port": 0, "max_sessions": 1})
+        await api.open("one")
+        await eventually(lambda: _heard(api, "echo"))
+        with pytest.raises(RequestError):
+            await api.open("two")
+        status = await api.get("/status")
+        assert status["chain"] == ["broken", "echo"]
+        heard = {each["name"]: each["sessions"] for each in status["providers"]}
+        assert heard == {"echo": 1, "broken": 0, "spare": 0}
+        assert status["sessions"]["rejected"] == {"capacity": 1}
+
     async def test_store_that_fails(self, api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A store that cannot write is told at once; new sessions are refused when it stays so."""
+        """A store that cannot write is told; for too long, and the gateway is not ready any more."""
 
         async def fail() -> None:
             raise StoreError("the disk is full")
@@ -97,7 +143,7 @@ class TestStatus:
         assert status["stores"]["recordings"] == "failing"
         assert status["ready"]
         assert (await api.client.get("/readyz")).status == 200
-        monkeypatch.setattr("sttgate.readiness.STORE_PATIENCE", 0.0)
+        monkeypatch.setattr(readiness, "STORE_PATIENCE", 0.0)
         assert not (await api.get("/status"))["ready"]
         assert (await api.client.get("/readyz")).status == 503
 
@@ -156,6 +202,10 @@ class TestUsage:
 
 async def _ready(api: Service, name: str) -> bool:
     return api.gateway.providers[name].is_open
+
+
+async def _heard(api: Service, name: str) -> bool:
+    return [session.provider for session in api.gateway.sessions.values()] == [name]
 
 
 async def _failed(api: Service, name: str) -> bool:

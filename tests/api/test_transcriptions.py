@@ -209,6 +209,17 @@ async def test_one_after_the_other(serve: Serve) -> None:
     assert (await show(server, second["id"]))["state"] == "queued"
     problem = await refused(server, wav(tone(1.0)))
     assert (problem["status"], problem["code"]) == (429, "queue_full")
+    async with server.client.get(PATH) as response:
+        told = await response.json()
+    assert told == {
+        "max_bytes": 500 * MIB,
+        "max_seconds": 240 * 60.0,
+        "formats": "any",
+        "at_once": 1,
+        "running": 1,
+        "waiting": 1,
+        "full": True,
+    }
     server.engine("puppet").release.set()
     for each in (first, second):
         assert (await over(server, each["id"]))["state"] == "done"

@@ -6,7 +6,7 @@ lasts as long: the tests here are marked ``asyncio(loop_scope="session")``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from sttgate.gateway import Gateway
 from tests.access.doors import Door, OpenDoor
 from tests.browser.chromium import EXECUTABLE, Browsers, OpenPage
 from tests.browser.sounds import write_reading
+from tests.faults.process import Servers
 from tests.functional.native import ENGINES, Serve, Server
 from tests.gateways import build_config
 
@@ -38,7 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.skip(reason="there is no chromium on this machine"))
+            item.add_marker(
+                pytest.mark.skip(
+                    reason="there is no Chromium on this machine (Debian: apt-get install chromium)"
+                )
+            )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -106,3 +111,11 @@ def open_door(tmp_path: Path, run_app: Callable[[web.Application], Awaitable[Cli
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of a WAV file with real speech, for the fake microphone."""
     return write_reading(tmp_path_factory.mktemp("sounds") / "reading.wav")
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    """Return what makes servers in processes of their own; those that live are killed."""
+    made = Servers(tmp_path)
+    yield made
+    made.put_away()

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from sttgate.console import PAGES
 from tests.access.doors import OpenDoor
-from tests.browser.chromium import address, microphone, record, stop
+from tests.browser.chromium import address, microphone, narrow, record, stop
 from tests.browser.conftest import Start
 from tests.functional.native import Serve
 
@@ -87,16 +87,10 @@ async def test_narrow(serve: Serve, start: Start) -> None:
     await page.get_by_text("Microphone and engine").click()
     await record(page)
     await expect(page.locator(".final")).not_to_have_count(0)
-    for path in ("/", "/help"):
+    for path in PAGES:
         await page.locator(f"nav a[href='{path}']").click()
         await expect(page.locator("h1")).to_be_attached()
-        assert await page.evaluate("document.documentElement.scrollWidth") <= 320
-        small = await page.evaluate(
-            "[...document.querySelectorAll('button, nav a, select, input, summary')]"
-            ".map(node => [node.textContent, node.getBoundingClientRect()])"
-            ".filter(([, box]) => box.width > 0 && (box.width < 24 || box.height < 24)).join()"
-        )
-        assert small == ""
+        assert await narrow(page) == []
     await page.locator("nav a[href='/']").click()
     await stop(page)
 

@@ -23,14 +23,6 @@ SCRIPT = ["the first sentence is short", "and the second one is here"]
 ECHO = {"providers": {"echo": {"script": SCRIPT, "repeat": True}}, "chain": ["echo"]}
 
 
-@pytest.fixture
-def servers(tmp_path: Path):  # type: ignore[no-untyped-def]
-    """Return what makes servers in processes of their own; those that live are killed."""
-    made = Servers(tmp_path)
-    yield made
-    made.put_away()
-
-
 async def test_denied(serve: Serve, start: Start) -> None:
     """A microphone that is blocked is explained, with what to do; trying again is possible."""
     server = await serve("echo")

@@ -33,12 +33,45 @@ export async function request(path, options = {}) {
     response = await fetch(address(path, options.query), { method, headers, body, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running?");
+    throw unreachable();
   }
   if (response.ok) return response;
   const problem = await problemOf(response);
   if (response.status === 401) access.refused();
   throw problem;
+}
+
+/**
+ * Send a file as a form, and return the JSON of the answer; errors are those of `request`.
+ * (fetch does not tell how much of a body is sent.)
+ * @param {string} path
+ * @param {{file: File, query?: Object<string, any>, signal: AbortSignal,
+ *   onProgress: (part: number) => void}} options `part`: from 0 to 1
+ */
+export function sendFile(path, { file, query, signal, onProgress }) {
+  const body = new FormData();
+  body.append("file", file, file.name);
+  const xhr = new XMLHttpRequest();
+  xhr.open("POST", address(path, query));
+  for (const [name, value] of Object.entries(access.headers())) xhr.setRequestHeader(name, value);
+  xhr.setRequestHeader("Accept", "application/json");
+  signal.addEventListener("abort", () => xhr.abort(), { once: true });
+  return new Promise((resolve, reject) => {
+    xhr.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+    xhr.onabort = () => reject(new DOMException("The sending was stopped.", "AbortError"));
+    xhr.onerror = async () => reject((await unreadable(file)) ?? unreachable());
+    xhr.onload = async () => {
+      const { status, responseText } = xhr;
+      if (status >= 200 && status < 300) return resolve(JSON.parse(responseText));
+      const type = xhr.getResponseHeader("Content-Type") ?? "";
+      const problem = await problemOf(
+        new Response(responseText, { status, headers: { "Content-Type": type } }),
+      );
+      if (status === 401) access.refused();
+      reject(problem);
+    };
+    xhr.send(body);
+  });
 }
 
 /** The JSON of an answer. The arguments are those of `request`. */
@@ -121,6 +154,23 @@ function parseEvent(block) {
   if (data.length === 0 && event.event === "message") return null;
   if (data.length > 0) event.data = JSON.parse(data.join("\n"));
   return event;
+}
+
+function unreachable() {
+  const message = navigator.onLine
+    ? "The gateway does not answer. Is it running?"
+    : "This device is offline.";
+  return new ApiError(0, "unreachable", message);
+}
+
+/** The error of a file that was moved or changed since it was chosen; null if it can be read. */
+async function unreadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return null;
+  } catch {
+    return new ApiError(0, "unreadable", "The file cannot be read (any more). Was it moved or changed?");
+  }
 }
 
 const SENTENCES = {

@@ -2,6 +2,8 @@
 
 import { HelpPage } from "./help/page.js";
 import { LivePage } from "./live/page.js";
+import { StatusPage } from "./status/page.js";
+import { UploadPage } from "./upload/page.js";
 
 /**
  * @typedef {{path: string, title: string, component: Function, icon?: string}} Page
@@ -12,5 +14,7 @@ import { LivePage } from "./live/page.js";
 /** @type {Page[]} */
 export const PAGES = [
   { path: "/", title: "Live", component: LivePage, icon: "wave" },
+  { path: "/upload", title: "Upload", component: UploadPage, icon: "upload" },
+  { path: "/status", title: "Status", component: StatusPage, icon: "gauge" },
   { path: "/help", title: "Help", component: HelpPage, icon: "help" },
 ];

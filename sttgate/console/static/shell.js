@@ -9,6 +9,8 @@ import { TextField } from "./parts/fields.js";
 import { Empty, Notice } from "./parts/notice.js";
 import { route } from "./router.js";
 import { THEMES, theme } from "./theme.js";
+import { DropVeil } from "./upload/drop.js";
+import { uploads } from "./upload/uploads.js";
 
 export function Shell() {
   const { page, params, query } = route.value;
@@ -36,6 +38,7 @@ export function Shell() {
             <${Icon} name=${icon} size=${18} />
             <span>${title}</span>
             ${path === "/" && recorder.busy.value && html`<${RecordingDot} />`}
+            ${path === "/upload" && uploads.busy.value > 0 && html`<${UploadsCount} />`}
           </a>`,
         )}
       </nav>
@@ -55,11 +58,17 @@ export function Shell() {
               ? html`<${page.component} key=${page.path} params=${params} query=${query} />`
               : html`<${NotFound} />`
       }
-    </main>`;
+    </main>
+    <${DropVeil} />`;
 }
 
 function RecordingDot() {
   return html`<span class="recording-dot"><span class="for-readers">(recording)</span></span>`;
+}
+
+function UploadsCount() {
+  const busy = uploads.busy.value;
+  return html`<span class="nav-count">${busy}<span class="for-readers"> in progress</span></span>`;
 }
 
 const THEME_ICONS = { system: "system", light: "sun", dark: "moon" };
@@ -82,12 +91,14 @@ function ThemeSwitch() {
 }
 
 function SignOut() {
-  const busy = recorder.busy.value;
+  const sending = uploads.fragile.value;
+  const busy = recorder.busy.value || sending;
+  const why = sending ? "Wait until the files are sent" : "Stop the recording first";
   return html`<button
     type="button"
     class="quiet small"
     disabled=${busy}
-    title=${busy ? "Stop the recording first" : "Forget the key"}
+    title=${busy ? why : "Forget the key"}
     onClick=${() => access.signOut()}
   >
     <${Icon} name="out" size=${16} /> <span class="wide-only">Sign out</span>

@@ -70,7 +70,7 @@ function MicrophoneField({ disabled }) {
   />`;
 }
 
-function ProviderField({ disabled }) {
+export function ProviderField({ disabled }) {
   const providers = setup.providers.value ?? [];
   const chain = setup.chain.value;
   const options = [
@@ -93,7 +93,7 @@ function ProviderField({ disabled }) {
   />`;
 }
 
-function ModelField({ disabled }) {
+export function ModelField({ disabled }) {
   const models = setup.chosen.value?.models ?? [];
   if (models.length === 0) return null;
   const options = [
@@ -109,7 +109,7 @@ function ModelField({ disabled }) {
   />`;
 }
 
-function LanguageField({ disabled }) {
+export function LanguageField({ disabled }) {
   const languages = setup.chosen.value?.languages;
   if (languages?.length) {
     const options = [

@@ -45,7 +45,18 @@ class Setup {
 
   /** The fields of `start`. */
   startFields() {
-    const fields = { sample_rate: 16000, channels: 1, protocol: 2 };
+    const fields = { sample_rate: 16000, channels: 1, protocol: 2, ...this.#choice() };
+    if (this.title.value.trim()) fields.title = this.title.value.trim();
+    return fields;
+  }
+
+  /** What is asked for a file. */
+  uploadFields() {
+    return this.#choice();
+  }
+
+  #choice() {
+    const fields = {};
     // A provider that has gone from the configuration would refuse every recording.
     const known = !this.providers.value?.length || this.chosen.value;
     if (this.provider.value && known) {
@@ -55,7 +66,6 @@ class Setup {
       }
     }
     if (this.language.value.trim()) fields.language = this.language.value.trim();
-    if (this.title.value.trim()) fields.title = this.title.value.trim();
     return fields;
   }
 }
