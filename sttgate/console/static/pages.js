@@ -2,6 +2,7 @@
 
 import { HelpPage } from "./help/page.js";
 import { LivePage } from "./live/page.js";
+import { SessionsPage } from "./sessions/page.js";
 
 /**
  * @typedef {{path: string, title: string, component: Function, icon?: string}} Page
@@ -12,5 +13,6 @@ import { LivePage } from "./live/page.js";
 /** @type {Page[]} */
 export const PAGES = [
   { path: "/", title: "Live", component: LivePage, icon: "wave" },
+  { path: "/sessions", title: "Sessions", component: SessionsPage, icon: "list" },
   { path: "/help", title: "Help", component: HelpPage, icon: "help" },
 ];
