@@ -141,15 +141,3 @@ async def sign_in(page: Page, key: str) -> None:
     await page.get_by_label("API key").fill(key)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-async def narrow(page: Page) -> list[str]:
-    """Return what is wrong for a narrow window: scrolling sideways, targets under 24 pixels."""
-    wrong: list[str] = await page.evaluate(
-        "[...document.querySelectorAll('button, nav a, select, input, summary')]"
-        ".map(node => [node.textContent.trim() || node.id, node.getBoundingClientRect()])"
-        ".filter(([, box]) => box.width > 0 && (box.width < 24 || box.height < 24))"
-        ".map(([name]) => `too small: ${name}`)"
-    )
-    width, there = await page.evaluate("[innerWidth, document.documentElement.scrollWidth]")
-    return [*wrong, f"{there} px wide"] if there > width else wrong

@@ -6,6 +6,7 @@ lasts as long: the tests here are marked ``asyncio(loop_scope="session")``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
+from aiohttp import TCPConnector, web
 from aiohttp.test_utils import TestClient, TestServer
 
 pytest.importorskip("playwright", reason="the browser tests need playwright")
@@ -22,7 +23,9 @@ from sttgate.access.gate import Gate
 from sttgate.access.keys import KeyFile
 from sttgate.app import create_app
 from sttgate.gateway import Gateway
+from sttgate.stores import SessionQuery
 from tests.access.doors import Door, OpenDoor
+from tests.browser.archive import Archive
 from tests.browser.chromium import EXECUTABLE, Browsers, OpenPage
 from tests.browser.sounds import write_reading
 from tests.faults.process import Servers
@@ -105,6 +108,28 @@ def open_door(tmp_path: Path, run_app: Callable[[web.Application], Awaitable[Cli
         return Door(gateway, gate, await run_app(create_app(gateway, gate)))
 
     return open_door
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_archive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Archive]:
+    """Return an archive for all tests of a module; nothing is stored in it yet."""
+    folder = tmp_path_factory.mktemp("archive")
+    gateway = Gateway.from_config(
+        build_config(folder, providers={"echo": {"script": ["so it is"]}})
+    )
+    client = TestClient(TestServer(create_app(gateway)), connector=TCPConnector(force_close=True))
+    async with client:
+        # The store opens its files when it first reads: before a test counts what is open.
+        reads = (gateway.transcripts.list(SessionQuery()) for _ in range(16))
+        await asyncio.gather(*reads)
+        yield Archive(Server(gateway, client), folder)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def archive(shared_archive: Archive) -> AsyncIterator[Archive]:
+    """Return the archive of a module; to be asked for before ``start``, whose pages close first."""
+    yield shared_archive
+    await shared_archive.deserted()
 
 
 @pytest.fixture(scope="session")

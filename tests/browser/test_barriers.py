@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from sttgate.console import PAGES
 from tests.access.doors import OpenDoor
-from tests.browser.chromium import address, microphone, narrow, record, stop
+from tests.browser.barriers import assert_narrow, assert_no_barriers
+from tests.browser.chromium import address, microphone, record, stop
 from tests.browser.conftest import Start
 from tests.functional.native import Serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCRIPT = ["the first sentence is short", "and the second one is here"]
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-async def assert_no_barriers(page: Page) -> None:
-    """Assert that axe finds nothing on the page as it is, in both themes."""
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for scheme in schemes:
-        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        options = {"runOnly": {"type": "tag", "values": RULES}}
-        found = await Axe().run(page, options=options)
-        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
 
 
 async def test_live(serve: Serve, start: Start) -> None:
@@ -90,7 +77,7 @@ async def test_narrow(serve: Serve, start: Start) -> None:
     for path in PAGES:
         await page.locator(f"nav a[href='{path}']").click()
         await expect(page.locator("h1")).to_be_attached()
-        assert await narrow(page) == []
+        await assert_narrow(page)
     await page.locator("nav a[href='/']").click()
     await stop(page)
 

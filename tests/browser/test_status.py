@@ -10,7 +10,8 @@ from playwright.async_api import Locator, Page, Request, Route, expect
 
 from sttgate.errors import StoreError
 from tests.access.doors import OpenDoor
-from tests.browser.chromium import address, narrow, sign_in
+from tests.browser.barriers import assert_narrow
+from tests.browser.chromium import address, sign_in
 from tests.browser.conftest import Start
 from tests.browser.test_barriers import assert_no_barriers
 from tests.faults.proxy import FaultProxy
@@ -164,7 +165,7 @@ async def test_troubles(serve: Serve, start: Start) -> None:
     await expect(pair(page, "Stores", "Recordings")).to_have_text("Cannot be written")
     await expect(pair(page, "Plugins", "whisper")).to_have_text("Switched off")
     await assert_no_barriers(page)
-    assert await narrow(page) == []
+    await assert_narrow(page)
     async with server.connect("?protocol=2") as socket:
         await socket.send_json({"event": "start"})
         await until(lambda: bool(server.gateway.sessions))

@@ -11,7 +11,8 @@ from playwright.async_api import FilePayload, Locator, Page, expect
 
 from sttgate.testing import tone
 from tests.access.doors import OpenDoor
-from tests.browser.chromium import Watched, address, narrow, sign_in
+from tests.browser.barriers import assert_narrow
+from tests.browser.chromium import Watched, address, sign_in
 from tests.browser.conftest import Start
 from tests.browser.test_barriers import assert_no_barriers
 from tests.faults.process import Servers
@@ -278,6 +279,6 @@ async def test_narrow(serve: Serve, start: Start) -> None:
     await choose(page, sound(f"{'x' * 80}.wav", 3.0), sound("b.wav"))
     for upload in await page.locator(".upload").all():
         await session_of(upload)
-    assert await narrow(page) == []
+    await assert_narrow(page)
     await assert_no_barriers(page)
     await opened.assert_clean()

@@ -56,3 +56,28 @@ export function seconds(value) {
 export function count(n, unit) {
   return `${n.toLocaleString("en")} ${unit}${n === 1 ? "" : "s"}`;
 }
+
+const DAY = { weekday: "long", day: "numeric", month: "long", year: "numeric" };
+const SHORT_DAY = { day: "numeric", month: "short", year: "numeric" };
+const TIME = { hour: "2-digit", minute: "2-digit" };
+
+/** The day of an instant: "Today", "Yesterday", "Wednesday 25 November 2026". @param {string} instant */
+export function day(instant) {
+  const now = new Date();
+  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate());
+  const then = new Date(instant);
+  const days = Math.round((midnight - new Date(then.getFullYear(), then.getMonth(), then.getDate())) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return then.toLocaleDateString("en-GB", DAY);
+}
+
+/** "14:05". @param {string} instant */
+export function timeOfDay(instant) {
+  return new Date(instant).toLocaleTimeString("en-GB", TIME);
+}
+
+/** "25 Nov 2026, 14:05". @param {string} instant */
+export function dayAndTime(instant) {
+  return `${new Date(instant).toLocaleDateString("en-GB", SHORT_DAY)}, ${timeOfDay(instant)}`;
+}
