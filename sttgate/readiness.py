@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sttgate.errors import StoreError
-from sttgate.session.spool import SpoolFolder
+from sttgate.session.spool import Spool
 from sttgate.stores import RecordingStore, TranscriptStore
 
 STORE_PATIENCE = 10.0  # seconds a store may be out: storing waits, and words go on meanwhile
@@ -38,7 +38,7 @@ class StoreWatch:
     """Asks the stores whether they can write, and knows since when one cannot."""
 
     def __init__(
-        self, spool: SpoolFolder, transcripts: TranscriptStore, recordings: RecordingStore
+        self, spool: Spool, transcripts: TranscriptStore, recordings: RecordingStore
     ) -> None:
         self._spool = spool
         self._transcripts = transcripts
