@@ -1,0 +1,1 @@
+"""What sttgate costs, measured beside others on the same machine (docs/performance.md)."""

@@ -1,0 +1,69 @@
+"""What all measurements share: the upstream, servers side by side, rounds that take turns."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import cores
+from benchmarks.servers import PEERS, Maker, Server, missing, upstream
+
+Result = dict[str, Any]
+"""What a measurement returns, to be kept as JSON."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long it may take. ``quick`` shows that everything works; its figures are rough."""
+
+    quick: bool = False
+    rounds: int = 5
+    seconds: float = 6.0
+    sessions: int = 60
+
+    @classmethod
+    def little(cls) -> Effort:
+        """Return the effort of ``--quick``."""
+        return cls(quick=True, rounds=2, seconds=2.5, sessions=30)
+
+
+@contextmanager
+def side_by_side(makers: Mapping[str, Maker]) -> Iterator[list[Server]]:
+    """Run servers and the upstream, all at once, and move this process off the servers' core."""
+    servers = []
+    absent = missing()
+    os.sched_setaffinity(0, cores()[1])
+    with ExitStack() as stack:
+        address = stack.enter_context(upstream())
+        for name, make in makers.items():
+            if name in absent:
+                say(f"{name} is left out: {absent[name]}")
+                continue
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
+            servers.append(stack.enter_context(make(address, folder)))
+        yield servers
+
+
+def peers(*names: str) -> dict[str, Maker]:
+    """Return some of the servers of the main table."""
+    return {name: PEERS[name] for name in names}
+
+
+def in_turn(servers: list[Server], rounds: int) -> Iterator[tuple[int, Server]]:
+    """Yield each server once a round, in another order each time: no one always follows the same."""
+    for number in range(rounds):
+        at = number % len(servers)
+        for server in servers[at:] + servers[:at]:
+            yield number, server
+
+
+def say(line: str) -> None:
+    """Tell whoever waits how far it is."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

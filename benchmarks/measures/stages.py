@@ -1,0 +1,82 @@
+"""What each part of sttgate costs: everything on, and then without one thing after the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from benchmarks.bench import Effort, Result, in_turn, peers, say, side_by_side
+from benchmarks.figures import Figure
+from benchmarks.measures.chunks import ratio
+from benchmarks.run import Cost, measure
+from benchmarks.servers import Maker, aiohttp_relay, sttgate
+
+SIZE_MS = 20
+_ALL = "sttgate, everything on"
+
+
+def _no_access(config: dict[str, Any]) -> None:
+    config["access"]["required"] = False
+
+
+def _no_limits(config: dict[str, Any]) -> None:
+    config["limits"] = {"idle_s": None, "max_session_s": None}
+
+
+def _no_sync(config: dict[str, Any]) -> None:
+    config["spool"]["sync_interval_s"] = 0
+
+
+def _echo(config: dict[str, Any]) -> None:
+    config["providers"], config["chain"] = {"echo": {}}, ["echo"]
+
+
+VARIANTS: Mapping[str, Callable[..., Any]] = {
+    _ALL: sttgate,
+    "without access control": partial(sttgate, change=_no_access),
+    "without limits": partial(sttgate, change=_no_limits),
+    "without fdatasync": partial(sttgate, change=_no_sync),
+    "without storing words and audio": partial(
+        sttgate, start={"store": {"transcript": False, "audio": False}}
+    ),
+    "without interims": partial(sttgate, start={"interim_results": False}),
+    "protocol 1 instead of 2": partial(sttgate, protocol=1),
+    "without the upstream (echo)": partial(sttgate, change=_echo),
+}
+
+
+def _makers() -> dict[str, Maker]:
+    bare: dict[str, Maker] = {
+        "aiohttp, receiving only": partial(aiohttp_relay, sink=True, name="aiohttp, receiving only")
+    }
+    return (
+        peers("nginx relay", "aiohttp relay")
+        | bare
+        | {name: partial(make, name=name) for name, make in VARIANTS.items()}
+    )
+
+
+async def run(effort: Effort) -> Result:
+    """Return CPU for a 20 ms chunk of each variant, and what is saved against everything on."""
+    costs: dict[str, list[Cost]] = defaultdict(list)
+    with side_by_side(_makers()) as servers:
+        for number, server in in_turn(servers, effort.rounds):
+            cost = await measure(server, effort.sessions, SIZE_MS, effort.seconds)
+            costs[server.name].append(cost)
+            say(f"round {number + 1}, {server.name}: {cost.cpu_us:.0f} µs a chunk")
+    table: Result = {}
+    for name, rounds in costs.items():
+        saved = [full.cpu_us - cost.cpu_us for full, cost in zip(costs[_ALL], rounds, strict=True)]
+        table[name] = {
+            "cpu_us": Figure.of([cost.cpu_us for cost in rounds]).plain(),
+            "saved_us": Figure.of(saved).plain(),
+            "times_all": ratio(rounds, costs[_ALL]).plain(),
+        }
+    return {
+        "sessions": effort.sessions,
+        "rounds": effort.rounds,
+        "chunk_ms": SIZE_MS,
+        "variants": table,
+    }

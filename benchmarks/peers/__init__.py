@@ -1,0 +1,1 @@
+"""Servers that sttgate is compared with, each a program of its own."""

@@ -1,0 +1,198 @@
+"""Results as files, tables and plots: pure but for the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Result = Mapping[str, Any]
+RESULTS = Path(__file__).parent / "results"
+
+
+def save(name: str, result: Result) -> None:
+    """Keep a result."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(f"{text}\n", "utf-8")
+
+
+def load(name: str) -> Result:
+    """Return the result that is kept."""
+    result: Result = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return result
+
+
+def table(name: str, result: Result) -> str:
+    """Return a result as a Markdown table."""
+    return _TABLES[name](result)
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float) -> str:
+    """Return three digits that count."""
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def spread(figure: Mapping[str, float] | None, unit: str = "") -> str:
+    """Return a median with its least and most, or a dash."""
+    if figure is None:
+        return "–"
+    least, most = number(figure["least"]), number(figure["most"])
+    return f"{number(figure['median'])}{unit} ({least}–{most})"
+
+
+def _chunks(result: Result) -> str:
+    parts = []
+    for size, servers in result["sizes"].items():
+        rows = [
+            [
+                name,
+                spread(row["cpu_us"]),
+                spread(row.get("times_nginx")),
+                spread(row.get("times_aiohttp")),
+                number(row["sessions_per_core"]["median"]),
+                spread(row.get("sessions_times_fastapi")),
+                number(row["p99_ms"]["median"]),
+                number(row["stop_p99_ms"]["median"]),
+                _wrong(row["wrong"]),
+            ]
+            for name, row in servers.items()
+        ]
+        head = [
+            f"{size} ms chunks",
+            "CPU µs a chunk",
+            "× nginx",
+            "× aiohttp relay",
+            "sessions a core",
+            "sessions × FastAPI",
+            "p99 ms",
+            "stop p99 ms",
+            "lost or wrong",
+        ]
+        parts.append(_rows(head, rows))
+    return "\n\n".join(parts)
+
+
+def _wrong(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
+
+
+def _latency(result: Result) -> str:
+    rows = [
+        [
+            name,
+            spread(row["p50_ms"]),
+            spread(row["p99_ms"]),
+            spread(row.get("added_p50_ms")),
+            spread(row.get("added_p99_ms")),
+            number(row["load_late_p99_ms"]["median"]),
+        ]
+        for name, row in result["servers"].items()
+    ]
+    head = ["server", "p50 ms", "p99 ms", "added p50", "added p99", "the load itself, p99 late"]
+    return _rows(head, rows)
+
+
+def _memory(result: Result) -> str:
+    rows = [
+        [
+            name,
+            number(row["idle_kib"]),
+            number(row["streaming_kib"]),
+            number(row["growth_kib_per_s"]),
+        ]
+        for name, row in result["servers"].items()
+    ]
+    head = [
+        "server",
+        "idle connection, KiB",
+        "streaming session, KiB",
+        "KiB more for each second of audio",
+    ]
+    return _rows(head, rows)
+
+
+def _stop(result: Result) -> str:
+    lengths = list(next(iter(result["servers"].values())))
+    rows = [
+        [
+            name,
+            *(spread(row[length]["stop_ms"]) for length in lengths),
+            *(spread(row[length]["others_worst_ms"]) for length in lengths),
+        ]
+        for name, row in result["servers"].items()
+    ]
+    head = [
+        "server",
+        *(f"stop after {length} min, ms" for length in lengths),
+        *(f"others' worst wait ({length} min), ms" for length in lengths),
+    ]
+    return _rows(head, rows)
+
+
+def _stages(result: Result) -> str:
+    rows = [
+        [name, spread(row["cpu_us"]), spread(row["times_all"]), spread(row["saved_us"])]
+        for name, row in result["variants"].items()
+    ]
+    head = [
+        f"{result['chunk_ms']} ms chunks",
+        "CPU µs a chunk",
+        "× everything on",
+        "µs less than everything on",
+    ]
+    return _rows(head, rows)
+
+
+def _growth(result: Result) -> str:
+    counts = list(next(iter(result["servers"].values())))
+    rows = [
+        [name, *(spread(row[count]["cpu_us"]) for count in counts)]
+        for name, row in result["servers"].items()
+    ]
+    long = result["long"]
+    return (
+        _rows(["CPU µs a chunk with … sessions", *counts], rows)
+        + "\n\n"
+        + _rows(
+            [
+                "one session, time compressed",
+                "first minute, µs a chunk",
+                f"after {number(long['hours'])} hours",
+                "ratio",
+                "stop then, ms",
+            ],
+            [
+                [
+                    "sttgate",
+                    spread(long["first_us"]),
+                    spread(long["last_us"]),
+                    spread(long["last_over_first"]),
+                    number(long["stop_ms"]),
+                ]
+            ],
+        )
+    )
+
+
+def _search(result: Result) -> str:
+    raise NotImplementedError
+
+
+_TABLES: Mapping[str, Callable[[Result], str]] = {
+    "chunks": _chunks,
+    "latency": _latency,
+    "memory": _memory,
+    "stop": _stop,
+    "stages": _stages,
+    "growth": _growth,
+    "search": _search,
+}
