@@ -226,7 +226,7 @@ async def test_every_phase_is_found_after_a_kill(servers: Servers, measure: Repo
     for session_id in spooled:
         stored = await server.stored(session_id)
         states[stored["client_ref"]] = stored["state"]
-        assert stored["text"] == spell(numbers)
+        assert stored["text"] == spell(numbers), (stored["client_ref"], stored["gaps"])
         assert pcm_of(await server.recording(session_id)) == speech(numbers)
     await server.idle()
     ended = states.pop("parrot")
