@@ -24,6 +24,7 @@ from sttgate.lineup import StartupError
 from sttgate.operations.health import Health
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
+from sttgate.operations.process import prepare_process
 from sttgate.operations.requests import log_requests
 from sttgate.operations.traces import traced
 from sttgate.protocols.native import NativeEndpoint
@@ -106,6 +107,7 @@ async def serve(
     The first signal drains: running sessions may finish. The second one settles them at once.
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
+    prepare_process(config.server.max_sessions, config.limits.connections)
     gateway = Gateway.from_config(config)
     app = create_app(gateway, Gate.from_config(config), config.access.origins)
     app.cleanup_ctx.insert(0, traced(gateway, config.traces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,21 @@ def test_the_file_has_no_key(tmp_path: Path) -> None:
     assert presented.startswith(f"stt_{key.id}_")
     assert presented.removeprefix(f"stt_{key.id}_") not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_a_file_open_to_all(tmp_path: Path) -> None:
+    """A file to which everyone may add a key counts for nothing, and is told with what to do."""
+    file = KeyFile(tmp_path / "keys.json")
+    _, presented = file.create("somebody", ["read"])
+    file.path.chmod(0o606)
+    later = KeyFile(file.path)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        later.refresh()
+    assert later.find(presented) is None
+    file.path.chmod(0o600)
+    later.refresh()
+    assert later.find(presented) is not None
 
 
 def test_a_key_is_found(tmp_path: Path) -> None:
