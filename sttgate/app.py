@@ -25,6 +25,7 @@ from sttgate.operations.health import Health
 from sttgate.operations.logs import set_level
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
+from sttgate.operations.process import prepare_process
 from sttgate.operations.requests import log_requests
 from sttgate.operations.traces import traced
 from sttgate.protocols.native import NativeEndpoint
@@ -120,6 +121,7 @@ async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -
     The first signal drains: running sessions may finish. The second one settles them at once.
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
+    prepare_process(config.server.max_sessions, config.limits.connections)
     gateway = Gateway.from_config(config)
     gate = Gate.from_config(config)
     beside = config.metrics.port is not None

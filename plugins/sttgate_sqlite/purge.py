@@ -1,9 +1,11 @@
-"""Removes deleted words from the full-text index for good, some time after a deletion."""
+"""Removes deleted words from the full-text index and the log for good, some time after a deletion."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
 
 from sttgate import StoreError
 from sttgate_sqlite.writer import Writer
@@ -12,13 +14,15 @@ DELAY = 5.0
 """Seconds between a deletion and the purge: many deletions in a row share one."""
 
 _PURGE = "DELETE FROM purge"  # does nothing when none is due, see the schema
+_LOG_PATIENCE = 0.5  # seconds to wait for readers of the log, during which nobody can write
 
 
 class Purge:
     """Purges when asked to, later, and when it stops; what a crash left is due at the start."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, path: Path) -> None:
         self._writer = writer
+        self._path = path
         self._due = asyncio.Event()
 
     def start(self) -> None:
@@ -44,5 +48,15 @@ class Purge:
             self._due.clear()
             try:
                 await self._writer.write(_PURGE)
-            except StoreError:
+                if not await asyncio.to_thread(_empty_log, self._path):
+                    self._due.set()
+            except (StoreError, sqlite3.Error):
                 self._due.set()
+
+
+def _empty_log(path: Path) -> bool:
+    """Bring the write-ahead log into the database and cut it to nothing; False while it is read."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOG_PATIENCE)
+    with closing(connection):
+        [(busy, _, _)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return not busy

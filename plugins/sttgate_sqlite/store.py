@@ -98,8 +98,8 @@ _CHECK = f"PRAGMA application_id = {APPLICATION_ID}"  # writes a page, and chang
 class SqliteStore(TranscriptStore):
     """Transcripts in one SQLite file with a write-ahead log next to it, read while it is written.
 
-    A deleted session is gone from the file's tables at once, and from the full-text index some
-    seconds later; the log may hold its text until it is overwritten, at the latest until ``close``.
+    A deleted session is gone from the file's tables at once, and from the full-text index and the
+    log some seconds later, at the latest at ``close``.
     """
 
     def __init__(self, options: SqliteOptions) -> None:
@@ -107,7 +107,7 @@ class SqliteStore(TranscriptStore):
         self._path = options.path.absolute()
         self._writer = Writer(self._path, options.group_commit_ms / 1000)
         self._readers = Readers(self._path)
-        self._purge = Purge(self._writer)
+        self._purge = Purge(self._writer, self._path)
         self._resources = AsyncExitStack()
 
     async def open(self) -> None:

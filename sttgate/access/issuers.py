@@ -86,5 +86,9 @@ class Issuer:
             client.get(self._config.jwks_url, allow_redirects=False) as response,
         ):
             response.raise_for_status()
-            body = await response.content.read(_MAX_BYTES)
+            body = bytearray()
+            async for block in response.content.iter_any():
+                body += block
+                if len(body) > _MAX_BYTES:
+                    raise ValueError("too much")
         return KeySet.import_key_set(json.loads(body))

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sttgate.access.principal import Principal, Scope
+from sttgate.config.modes import others_can_write
 from sttgate.errors import SttgateError
 
 PREFIX = "stt_"
@@ -135,7 +136,7 @@ class KeyFile:
     def _changing(self) -> Iterator[_Content]:
         """Change the content while no other process does; readers see the old or the new file."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _lock(self.path.with_name(f".{self.path.name}.lock")):
                 content = self._read()
                 yield content
@@ -150,6 +151,11 @@ class KeyFile:
 
     def _read(self) -> _Content:
         try:
+            if others_can_write(self.path):
+                raise KeyFileError(
+                    f"everyone may write to the file of API keys {self.path}, and so make a key: check "
+                    f"what is in it, then `chmod 600 {self.path}`"
+                )
             return msgspec.json.decode(self.path.read_bytes(), type=_Content)
         except FileNotFoundError:
             return _Content(keys=[])

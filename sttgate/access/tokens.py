@@ -12,12 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from sttgate.access.principal import Principal, Scope, parse_scopes
+from sttgate.config.modes import others_can_read, others_can_write
 from sttgate.errors import SttgateError
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_TTL = 30  # seconds
 LONGEST_TTL = 3600
@@ -37,7 +41,7 @@ def load_secret(path: Path) -> bytes:
     Instances that share the file take each other's tokens.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -45,6 +49,13 @@ def load_secret(path: Path) -> bytes:
         else:
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(secrets.token_hex(_SECRET_BYTES))
+        if others_can_write(path):
+            raise SecretError(
+                f"everyone may write to the secret for tokens {path}: remove the file, and a new one is "
+                "made"
+            )
+        if others_can_read(path):
+            log.warning("secret_open_to_all", path=str(path), cure=f"chmod 600 {path}")
         secret = path.read_bytes().strip()
     except OSError as error:
         raise SecretError(

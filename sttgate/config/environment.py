@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from sttgate.config import references
 from sttgate.config.document import Document, Place
+from sttgate.config.modes import others_can_read
 from sttgate.config.reading import LARGEST_TEXT, parse_value
 
 PREFIX = "STTGATE__"
@@ -46,7 +46,7 @@ def read_dotenv(path: Path, file: str, document: Document) -> dict[str, str]:
             document.report(Place(file, number, 1), "", "expected NAME=value")
         else:
             variables[match["name"]] = _unquoted(match["value"])
-    if variables and references.others_can_read(path):
+    if variables and others_can_read(path):
         message = "every user of this machine can read it (chmod 600 it)"
         document.report(Place(file), "", message, warning=True)
     return variables

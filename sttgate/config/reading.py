@@ -12,6 +12,7 @@ from yaml.reader import ReaderError
 
 from sttgate.config import references, scalars
 from sttgate.config.document import Document, Key, Place, dotted
+from sttgate.config.modes import others_can_read
 
 LARGEST_TEXT = 256 * 1024
 DEEPEST = 32
@@ -137,7 +138,7 @@ class _Reader:
     def _text(self, text: str, key: Key) -> str | None:
         if self._environment is not None:
             for path in references.files(text, self._base):
-                if references.others_can_read(path):
+                if others_can_read(path):
                     message = f"every user of this machine can read {path} (chmod 600 it)"
                     self._document.complain(key, message, warning=True)
             try:

@@ -52,17 +52,6 @@ def files(text: str, base: Path) -> Iterator[Path]:
             yield _path(match["body"], base)
 
 
-def others_can_read(path: Path) -> bool:
-    """Tell whether ``path`` is a file of ours that every user of the machine may read."""
-    if os.name != "posix":
-        return False
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return False
-    return status.st_uid == os.geteuid() and bool(status.st_mode & 0o004)
-
-
 def _path(body: str, base: Path) -> Path:
     return base / os.path.expanduser(body.removeprefix(_FILE).strip())
 

@@ -382,7 +382,7 @@ class Spool:
                 await loop.run_in_executor(self._sync_thread, _sync, descriptors)
 
     def _make_folder(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(self.path, os.W_OK):
             raise PermissionError(13, "Permission denied", str(self.path))
 

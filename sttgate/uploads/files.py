@@ -81,7 +81,7 @@ class UploadFolder:
 
     def create(self, upload_id: str) -> UploadFile:
         """Make a file, locked before another process can see it; OSError if that is impossible."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path / f"{upload_id}{_BODY}"
         hidden = path.with_name(f".{path.name}")
         file = UploadFile(hidden, "xb")
@@ -97,7 +97,7 @@ class UploadFolder:
 
     def free_bytes(self) -> int:
         """Return how much room the disk has; OSError if there is no such folder."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return shutil.disk_usage(self.path).free
 
     def left_behind(self) -> Iterator[tuple[UploadFile, bytes]]:

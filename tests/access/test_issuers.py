@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -141,6 +143,29 @@ async def test_new_keys_are_fetched(
     monkeypatch.setattr(issuers, "PAUSE", 0.0)
     assert await issuer.check(theirs.sign(alg="ES256")) is not None
     assert theirs.fetched == 2
+
+
+async def test_keys_that_come_in_pieces() -> None:
+    """However slowly the keys come they are read to their end, but not more than a bound."""
+    theirs = Publisher()
+    published = json.dumps(KeySet(theirs.keys).as_dict(private=False)).encode()
+    padding = b""
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for part in (published[:100], published[100:], padding):
+            await response.write(part)
+            await asyncio.sleep(0.05)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/jwks.json", show)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/jwks.json"))
+        assert await Issuer(config(url)).check(theirs.sign()) is not None
+        padding = b" " * issuers._MAX_BYTES
+        assert await Issuer(config(url)).check(theirs.sign()) is None
 
 
 async def test_an_issuer_that_is_down(publisher: tuple[Publisher, str]) -> None:

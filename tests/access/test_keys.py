@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import math
+import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sttgate.access.keys import KeyFile, KeyFileError
+from tests.docs.pages import ROOT
 
 
 def test_the_file_has_no_key(tmp_path: Path) -> None:
@@ -18,6 +23,21 @@ def test_the_file_has_no_key(tmp_path: Path) -> None:
     assert presented.startswith(f"stt_{key.id}_")
     assert presented.removeprefix(f"stt_{key.id}_") not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_a_file_open_to_all(tmp_path: Path) -> None:
+    """A file to which everyone may add a key counts for nothing, and is told with what to do."""
+    file = KeyFile(tmp_path / "keys.json")
+    _, presented = file.create("somebody", ["read"])
+    file.path.chmod(0o606)
+    later = KeyFile(file.path)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        later.refresh()
+    assert later.find(presented) is None
+    file.path.chmod(0o600)
+    later.refresh()
+    assert later.find(presented) is not None
 
 
 def test_a_key_is_found(tmp_path: Path) -> None:
@@ -54,6 +74,46 @@ def test_a_wrong_key_is_not_found(tmp_path: Path, change: str) -> None:
     }[change]
     assert file.find(presented) is not None
     assert file.find(wrong) is None
+
+
+def test_the_time_of_an_answer_tells_nothing(tmp_path: Path) -> None:
+    """A wrong key takes as long whether its id exists or not, and however much of it is right."""
+    file = KeyFile(tmp_path / "keys.json")
+    key, presented = file.create("me", ["read"])
+    tries = {
+        "unknown id": presented.replace(key.id, "0" * len(key.id)),
+        "all wrong": f"stt_{key.id}_{'x' * (len(presented) - len(key.id) - 5)}",
+        "last one wrong": presented[:-1] + ("x" if presented[-1] != "x" else "y"),
+    }
+    assert len({len(wrong) for wrong in tries.values()}) == 1
+    best = {name: math.inf for name in tries}
+    for _ in range(100):  # in turns, so that whatever else the machine does hits all of them
+        for name, wrong in tries.items():
+            began = time.perf_counter()
+            for _ in range(100):
+                file.find(wrong)
+            best[name] = min(best[name], time.perf_counter() - began)
+    assert max(best.values()) < 1.5 * min(best.values()), best
+
+
+def test_secrets_are_compared_in_constant_time() -> None:
+    """No module compares a secret, a token or a digest with an operator that stops early."""
+    secret = re.compile(r"\w*(?:digest|sha256|secret|token|hash|presented|password)")
+    found = []
+    for path in sorted((ROOT / "sttgate").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Compare):
+                continue
+            if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+                continue
+            sides = (node.left, *node.comparators)
+            if any(isinstance(side, ast.Constant) for side in sides):
+                continue
+            names = [ast.unparse(side).rpartition(".")[2] for side in sides]
+            found += [
+                f"{path.name}: {ast.unparse(node)}" for name in names if secret.fullmatch(name)
+            ]
+    assert found == []
 
 
 def test_a_revoked_key_is_not_found(tmp_path: Path) -> None:

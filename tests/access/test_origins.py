@@ -81,3 +81,46 @@ async def test_nobody_else_reads_answers(open_door: OpenDoor) -> None:
         assert response.status == 405
     async with door.client.get("/api/v1/me", headers=headers) as response:
         assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_every_address(open_door: OpenDoor) -> None:
+    """The rules hold for every address: who may ask, who may read, and nobody with a cookie.
+
+    Rows are where a page is from; columns, whether it may ask and whether it may read what the API
+    answers. Nothing is ever shared with all pages, or with what a browser remembers.
+    """
+    door = await open_door({"origins": [APP]})
+    async with door.client.get("/api/v1/openapi.json") as response:
+        document = await response.json()
+    addresses = [
+        (method.upper(), path.replace("{id}", "a-session"))
+        for path, methods in document["paths"].items()
+        for method in methods
+    ]
+    addresses = [(method, f"/api/v1{path.removeprefix('/api/v1')}") for method, path in addresses]
+    assert len(addresses) > 15
+    addresses += [("GET", path) for path in ("/", "/livez", "/metrics", PATH, "/api/v1/nothing")]
+    for origin, may_ask, may_read in (
+        (None, True, False),
+        (f"http://127.0.0.1:{door.client.port}", True, False),
+        ("http://localhost:5173", True, False),
+        (APP, True, True),
+        ("https://evil.example.com", False, False),
+        (f"{APP}.evil.example.com", False, False),
+        ("null", False, False),
+    ):
+        headers = {"Origin": origin} if origin is not None else {}
+        for method, path in addresses:
+            of_api = path.startswith("/api/")
+            where = (origin, method, path)
+            async with door.client.request(method, path, headers=headers) as response:
+                assert (response.status != 403) is may_ask, where
+                shared = response.headers.get("Access-Control-Allow-Origin")
+                assert shared == (origin if may_read and of_api else None), where
+                assert "Access-Control-Allow-Credentials" not in response.headers, where
+                assert "Set-Cookie" not in response.headers, where
+            asking = headers | {"Access-Control-Request-Method": method}
+            async with door.client.options(path, headers=asking) as response:
+                assert (response.status == 204) is (may_read and of_api), where
+                shared = response.headers.get("Access-Control-Allow-Origin")
+                assert shared == (origin if may_read and of_api else None), where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import WSServerHandshakeError
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from structlog.testing import capture_logs
 
 from sttgate.access.principal import Principal
 from sttgate.access.tokens import ISSUER, SecretError, Tokens, load_secret
@@ -154,6 +156,19 @@ class TestChecking:
         assert path.stat().st_mode & 0o077 == 0
         token, _ = Tokens(secret).mint(ME, ME.scopes, 30)
         assert Tokens(load_secret(path)).check(token, use=True) is not None
+
+    @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+    def test_a_secret_that_is_none_any_more(self, tmp_path: Path) -> None:
+        """A secret that others can write is refused; one they can read is worth a warning."""
+        path = tmp_path / "secret"
+        secret = load_secret(path)
+        path.chmod(0o644)
+        with capture_logs() as logged:
+            assert load_secret(path) == secret
+        assert [entry["cure"] for entry in logged] == [f"chmod 600 {path}"]
+        path.chmod(0o602)
+        with pytest.raises(SecretError, match="a new one is made"):
+            load_secret(path)
 
     def test_a_secret_that_is_none(self, tmp_path: Path) -> None:
         """A secret that could be guessed is refused with what to do."""

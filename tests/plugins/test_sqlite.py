@@ -27,6 +27,7 @@ from sttgate import (
     Word,
     hookspecs,
 )
+from sttgate_sqlite import purge
 from sttgate_sqlite.options import SqliteOptions
 from sttgate_sqlite.store import SqliteStore
 
@@ -293,6 +294,26 @@ async def test_deleted_text_leaves_the_files(path: Path) -> None:
     content = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert b"walrus" in content
     assert not [word for word in (b"zanzi", b"xyloph", b"ylophone", b"uokka") if word in content]
+
+
+async def test_deleted_text_leaves_the_files_while_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it some seconds after a deletion, while the store goes on."""
+    monkeypatch.setattr(purge, "DELAY", 0.1)
+    async with opened(path) as store:
+        await store.begin(session(1, title="zanzibar"))
+        await store.add_utterance("s1", utterance(1, "xylophone quokka"))
+        await store.delete("s1")
+        async with asyncio.timeout(20):
+            while any(  # noqa: ASYNC110 - what is waited for has no event
+                word in file.read_bytes()
+                for file in path.parent.iterdir()
+                for word in (b"zanzi", b"xyloph", b"uokka")
+            ):
+                await asyncio.sleep(0.05)
+        await store.begin(session(2))
+        assert await store.find("s2") is not None
 
 
 async def test_reopen_keeps_everything(path: Path) -> None:
