@@ -42,19 +42,20 @@ async def look_at_issuer(config: Config) -> Finding | None:
     if config.access.jwt is None:
         return None
     import aiohttp
+    from joserfc.errors import JoseError
 
     from sttgate.access.issuers import Issuer
 
     url = config.access.jwt.jwks_url
     try:
         keys = await Issuer(config.access.jwt).fetch()
-    except (aiohttp.ClientError, TimeoutError, ValueError, TypeError) as error:
+    except (aiohttp.ClientError, TimeoutError, JoseError, ValueError, TypeError) as error:
         message = (
             f"{url} does not give its keys ({type(error).__name__}); check access.jwt.jwks_url and "
             "the network: its tokens are refused"
         )
         return Finding("error", "issuer", message)
-    return Finding("ok", "issuer", f"{url} has {len(keys.keys)} keys")
+    return Finding("ok", "issuer", f"{url} has {len(keys.keys)} of its keys")
 
 
 def look_at_ports(config: Config) -> Iterator[Finding]:
