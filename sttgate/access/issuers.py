@@ -74,13 +74,14 @@ class Issuer:
                 return self._keys
             self._tried_at = now
             try:
-                self._keys = await self._fetch()
+                self._keys = await self.fetch()
                 self._fetched_at = now
             except (aiohttp.ClientError, TimeoutError, JoseError, ValueError, TypeError) as error:
                 log.warning("jwks_not_fetched", error=type(error).__name__)
             return self._keys
 
-    async def _fetch(self) -> KeySet:
+    async def fetch(self) -> KeySet:
+        """Ask for the keys; ClientError, TimeoutError, JoseError or ValueError if they cannot be had."""
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT) as client,
             client.get(self._config.jwks_url, allow_redirects=False) as response,
