@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.chromium import address, microphone, record, stop
 from tests.browser.conftest import Start
+from tests.browser.screenshot import MOST_BYTES, photograph
 from tests.browser.sounds import find, from_pcm, read_wav
 from tests.functional.native import Serve
 
@@ -25,7 +26,7 @@ async def session_of(page: Page) -> str:
     return (await link.get_attribute("href") or "").rpartition("/")[2]
 
 
-async def test_real_words(serve: Serve, start: Start, reading: Path) -> None:
+async def test_real_words(serve: Serve, start: Start, reading: Path, tmp_path: Path) -> None:
     """Real speech at the microphone becomes interims, then finals, then a stored conversation."""
     server = await serve("moonshine")
     opened = await (await start(*microphone(reading)))(address(server))
@@ -35,6 +36,8 @@ async def test_real_words(serve: Serve, start: Start, reading: Path) -> None:
     await expect(log).not_to_contain_text("times")
     await expect(log).to_contain_text("worst of times", timeout=20_000)
     await expect(page.get_by_text("Delay")).to_be_attached()
+    await photograph(page, tmp_path / "console.png")
+    assert 0 < (tmp_path / "console.png").stat().st_size < MOST_BYTES
     await stop(page)
     stored = await server.stored(await session_of(page))
     assert stored is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import signal
 import wave
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp.test_utils import unused_port
 from playwright.async_api import Page, expect
 
 from tests.browser.chromium import address, microphone, record, stop
@@ -182,10 +184,40 @@ async def test_server_killed(servers: Servers, start: Start, reading: Path) -> N
     await opened.assert_clean()
     assert (await server.stored(first))["state"] == "interrupted"
     assert (await server.stored(second))["metadata"] == {"continues": first}
-    whole = read_wav(reading)
+    await assert_no_hole(server, first, second, read_wav(reading))
+
+
+async def test_server_restarted(servers: Servers, start: Start, reading: Path) -> None:
+    """A gateway that is restarted says so first, then the recording goes on, and nothing is lost."""
+    drain = {"port": unused_port(), "lame_duck_s": 0.0, "drain_timeout_s": 2.0}
+    server = servers(**ECHO, server=drain)
+    await server.start()
+    opened = await (await start(*microphone(reading)))(f"{server.url}/")
+    page = opened.page
+    await record(page)
+    await expect(page.get_by_role("timer")).to_contain_text("0:02", timeout=10_000)
+    server.signal(signal.SIGTERM)
+    await expect(page.get_by_text("The gateway is about to restart.")).to_be_visible()
+    assert await server.exited(20) == 0
+    await server.start()
+    await expect(page.get_by_text("the recording goes on in a new one")).to_be_visible(
+        timeout=20_000
+    )
+    await expect(page.get_by_text("The gateway is about to restart.")).to_have_count(0)
+    await stop(page)
+    first, second = [
+        (await link.get_attribute("href") or "").rpartition("/")[2]
+        for link in await page.get_by_role("link", name="Open part").all()
+    ]
+    await opened.assert_clean()
+    await assert_no_hole(server, first, second, read_wav(reading))
+
+
+async def assert_no_hole(server: Server, first: str, second: str, whole: Samples) -> None:
+    """Assert that a session takes up what is said where another one left it."""
     begin, end = await recorded(server, first, whole)
     again, last = await recorded(server, second, whole)
-    assert begin < again <= end + 0.05 * RATE  # no hole
+    assert begin < again <= end + 0.05 * RATE
     assert end - again < 2 * RATE  # and not everything twice
     assert last > end
 

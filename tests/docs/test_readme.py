@@ -36,6 +36,15 @@ def test_readme_begins_with_the_two_commands() -> None:
     assert third == "uv run sttgate transcribe FILE.wav\n"
 
 
+def test_readme_shows_the_console() -> None:
+    """The picture is there, small enough for a page, and told to those who do not see it."""
+    alt, path = re.findall(r"!\[([^\]]+)\]\((docs/[^)]+\.png)\)", read("README.md"))[0]
+    picture = (ROOT / path).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 150_000
+    assert len(alt) > 40
+
+
 def test_project_has_what_the_commands_need() -> None:
     """uv finds the script, and pytest among the tools it installs by itself."""
     project = tomllib.loads(read("pyproject.toml"))
