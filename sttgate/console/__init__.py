@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 ASSETS = "/console"
-PAGES = ("/", "/sessions", "/help")
+PAGES = ("/", "/sessions", "/sessions/{id}", "/help")
 """The addresses of pages; the router in ``static/pages.js`` has the same."""
 
 _TYPES = {

@@ -2,6 +2,7 @@
 
 import { HelpPage } from "./help/page.js";
 import { LivePage } from "./live/page.js";
+import { SessionPage } from "./session/page.js";
 import { SessionsPage } from "./sessions/page.js";
 
 /**
@@ -14,5 +15,6 @@ import { SessionsPage } from "./sessions/page.js";
 export const PAGES = [
   { path: "/", title: "Live", component: LivePage, icon: "wave" },
   { path: "/sessions", title: "Sessions", component: SessionsPage, icon: "list" },
+  { path: "/sessions/:id", title: "Session", component: SessionPage },
   { path: "/help", title: "Help", component: HelpPage, icon: "help" },
 ];
