@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from sttgate.stores import Gap, Mark, SessionChange
-from tests.browser.archive import Archive, said
+from tests.archive import Archive, said
 from tests.browser.barriers import assert_narrow, assert_no_barriers
 from tests.browser.chromium import address, microphone, record, stop
 from tests.browser.conftest import Start

@@ -1,7 +1,7 @@
 // Plays the recording. The element gets its address with a token, for it cannot send the key.
 
 import { computed, signal } from "../vendor/preact.js";
-import { addressWithToken, request } from "../api.js";
+import { request, sessionAddress } from "../api.js";
 import { setting } from "../settings.js";
 
 export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
@@ -22,16 +22,16 @@ export class Player {
   /** Why it cannot play. */
   problem = signal("");
   speed = computed(() => (SPEEDS.includes(preferred.value) ? preferred.value : 1));
-  #path;
+  #id;
   #audio = /** @type {HTMLAudioElement|null} */ (null);
   #frame = 0;
   #wanted = false; // whether it is to play, once it can
   #made = 0; // when the address was
   #asked = 0; // which address was asked for last
 
-  /** @param {string} path of the session below the API @param {number} duration seconds */
-  constructor(path, duration) {
-    this.#path = path;
+  /** @param {string} id of the session @param {number} duration seconds */
+  constructor(id, duration) {
+    this.#id = id;
     this.duration = duration;
   }
 
@@ -132,7 +132,7 @@ export class Player {
     this.#made = Date.now();
     let url;
     try {
-      url = await addressWithToken(`${this.#path}/audio`, {}, TOKEN_SECONDS);
+      url = await sessionAddress(this.#id, "/audio", {}, TOKEN_SECONDS);
     } catch (error) {
       this.#fail(error.message);
       return;
@@ -149,7 +149,7 @@ export class Player {
   async #recover() {
     if (Date.now() - this.#made > PATIENCE) return this.#open(this.time.value);
     try {
-      await request(`${this.#path}/audio`, { method: "HEAD" });
+      await request(`/sessions/${encodeURIComponent(this.#id)}/audio`, { method: "HEAD" });
       this.#fail("The recording cannot be played.");
     } catch (error) {
       this.#fail(error.status === 404 ? "The recording is not there any more." : error.message);

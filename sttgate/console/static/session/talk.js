@@ -44,7 +44,7 @@ export function Talk({ conversation, editable, q, at }) {
   const words = useRef(null);
   const cursor = useRef(/** @type {Cursor|null} */ (null));
   const player = useMemo(
-    () => (playable ? new Player(conversation.path, session.duration) : null),
+    () => (playable ? new Player(conversation.id, session.duration) : null),
     [conversation, playable],
   );
   const finder = useMemo(() => new Finder(conversation.lines), [conversation]);
