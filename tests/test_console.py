@@ -29,7 +29,7 @@ async def client(aiohttp_client: AiohttpClient) -> TestClient[web.Request, web.A
 @pytest.mark.parametrize("path", PAGES)
 async def test_pages(client: TestClient[web.Request, web.Application], path: str) -> None:
     """Every page is the one document, asked for each time, with a policy that lets nothing foreign in."""
-    async with client.get(path) as response:
+    async with client.get(path.format(id="some-id")) as response:
         assert response.status == 200
         assert response.content_type == "text/html"
         headers = response.headers

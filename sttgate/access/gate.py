@@ -179,6 +179,8 @@ def control_access(
         principal = await gate.admit(request, use_token=upgrade)
         if not principal.may(scope):
             raise web.HTTPForbidden(text=f"This needs a key with the scope '{scope}'.\n")
+        if principal.session is not None and request.match_info.get("id") != principal.session:
+            raise web.HTTPForbidden(text="This token is for one session only.\n")
         request[PRINCIPAL] = principal
         return await handler(request)
 

@@ -16,7 +16,8 @@ class Principal:
     ``id`` owns the sessions it opens; None when nobody is asked for a key, and then everything
     belongs to everybody. ``expires_at`` is when the credential ends, seconds since the epoch;
     ``key_id`` the API key it came from, if any, whose end is the principal's too; ``is_token`` says that
-    it came with a token this gateway made.
+    it came with a token this gateway made. ``session`` is the only session it may do anything with;
+    ``sees_all``: that may be anybody's.
     """
 
     id: str | None
@@ -25,6 +26,8 @@ class Principal:
     expires_at: float | None = None
     max_sessions: int | None = None
     is_token: bool = False
+    session: str | None = None
+    sees_all: bool = False
 
     def may(self, scope: Scope) -> bool:
         """Whether it has the scope; ``admin`` has every one."""
@@ -33,7 +36,7 @@ class Principal:
     @property
     def owner(self) -> str | None:
         """Whose sessions it sees: its own, None for those of all."""
-        return None if self.may("admin") else self.id
+        return None if self.sees_all or self.may("admin") else self.id
 
     def sees(self, owner: str | None) -> bool:
         """Whether a session of ``owner`` exists for this principal."""

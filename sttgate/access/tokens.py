@@ -76,8 +76,18 @@ class Tokens:
         self._key = OctKey.import_key(secret)
         self._used: dict[str, float] = {}
 
-    def mint(self, principal: Principal, scopes: frozenset[Scope], ttl: float) -> tuple[str, float]:
-        """Return a token for what ``principal`` may do of ``scopes``, and when it ends (epoch)."""
+    def mint(
+        self,
+        principal: Principal,
+        scopes: frozenset[Scope],
+        ttl: float,
+        session: str | None = None,
+    ) -> tuple[str, float]:
+        """Return a token for what ``principal`` may do of ``scopes``, and when it ends (epoch).
+
+        One for a ``session`` is good for that one only. If ``principal`` sees those of all, so does
+        the token; without ``session`` it does not, or it would show more than it says.
+        """
         now = time.time()
         expires_at = min(now + ttl, principal.expires_at or float("inf"))
         claims: dict[str, Any] = {
@@ -92,6 +102,9 @@ class Tokens:
             claims["key_id"] = principal.key_id
         if principal.max_sessions is not None:
             claims["max_sessions"] = principal.max_sessions
+        if session is not None:
+            claims["session"] = session
+            claims["sees_all"] = principal.owner is None
         return jwt.encode({"alg": "HS256"}, claims, self._key), float(claims["exp"])
 
     def check(self, token: str, *, use: bool) -> Principal | None:
@@ -114,6 +127,7 @@ class Tokens:
         if use:
             self._remember(jti, expires_at)
         key_id, most = claims.get("key_id"), claims.get("max_sessions")
+        session = claims.get("session")
         return Principal(
             id=str(claims["sub"]) or None,
             scopes=parse_scopes(str(claims.get("scope", ""))),
@@ -121,6 +135,8 @@ class Tokens:
             expires_at=expires_at,
             max_sessions=most if isinstance(most, int) else None,
             is_token=True,
+            session=str(session) if session is not None else None,
+            sees_all=session is not None and claims.get("sees_all") is True,
         )
 
     def _remember(self, jti: str, expires_at: float) -> None:

@@ -13,7 +13,7 @@ from sttgate.access.gate import Gate
 from sttgate.access.principal import EVERYBODY, SCOPES, Principal, Scope
 from sttgate.access.tokens import DEFAULT_TTL, LONGEST_TTL
 from sttgate.api.problems import ApiProblem
-from sttgate.api.routing import Answer, Operation, json_response
+from sttgate.api.routing import ID_PATTERN, Answer, Operation, json_response
 
 
 class Me(BaseModel):
@@ -37,6 +37,8 @@ class TokenRequest(BaseModel):
     """How long it can be used."""
     scopes: list[Scope] = Field(["transcribe"], min_length=1)
     """What it allows, of what the key allows."""
+    session: str | None = Field(None, pattern=f"^{ID_PATTERN}$")
+    """The id of the only session it is for. With a key that has `admin` that may be anybody's."""
 
 
 class TokenAnswer(BaseModel):
@@ -105,7 +107,7 @@ class AccessApi:
         scopes = frozenset(scope for scope in body.scopes if principal.may(scope))
         if not scopes:
             raise ApiProblem(403, f"This key does not allow {', '.join(body.scopes)}.")
-        token, expires_at = tokens.mint(principal, scopes, body.ttl_seconds)
+        token, expires_at = tokens.mint(principal, scopes, body.ttl_seconds, body.session)
         answer = TokenAnswer(
             token=token,
             expires_at=datetime.fromtimestamp(expires_at, UTC),

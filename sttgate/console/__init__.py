@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 ASSETS = "/console"
-PAGES = ("/", "/upload", "/sessions", "/status", "/help")
+PAGES = ("/", "/upload", "/sessions", "/sessions/{id}", "/status", "/help")
 """The addresses of pages; the router in ``static/pages.js`` has the same."""
 
 _TYPES = {

@@ -17,6 +17,7 @@ from sttgate.access.principal import Principal
 from sttgate.access.tokens import ISSUER, SecretError, Tokens, load_secret
 from sttgate.protocols.native import PATH
 from tests.access.doors import Door, OpenDoor, bearer
+from tests.archive import keep
 
 TOKENS = "/api/v1/tokens"
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -53,9 +54,45 @@ async def test_a_token_allows_no_more_than_its_key(open_door: OpenDoor) -> None:
     assert await door.status("POST", TOKENS, made["token"], json={"scopes": ["read"]}) == 403
 
 
+async def test_a_token_for_one_session(open_door: OpenDoor, tmp_path: Path) -> None:
+    """A token for a session is good for nothing else; a key that sees all can make one for anybody's."""
+    door = await open_door()
+    admin, key = door.key("admin"), door.key("read")
+    async with door.client.get("/api/v1/me", headers=bearer(key)) as response:
+        owner = (await response.json())["id"]
+    for session_id, of in (("one", owner), ("two", owner), ("three", "somebody")):
+        await keep(door.gateway, tmp_path, session_id, owner=of)
+
+    async def sees(token: str) -> list[int]:
+        paths = ("/one/audio", "/two/audio", "/three/audio", "")
+        return [await door.status("GET", f"/api/v1/sessions{path}?token={token}") for path in paths]
+
+    made = await mint(door, key, scopes=["read"], session="one")
+    assert await sees(made["token"]) == [200, 403, 403, 403]
+    made = await mint(door, key, scopes=["read"], session="three")
+    assert await sees(made["token"]) == [403, 403, 404, 403]
+    made = await mint(door, admin, scopes=["read"], session="three")
+    assert await sees(made["token"]) == [403, 403, 200, 403]
+    deleting = f"/api/v1/sessions/three?token={made['token']}"
+    assert await door.status("DELETE", deleting) == 403
+    made = await mint(door, admin, scopes=["read"])
+    assert await sees(made["token"]) == [404, 404, 404, 200]
+    made = await mint(door, door.key(), session="one")
+    with pytest.raises(WSServerHandshakeError) as refusal:
+        await door.client.ws_connect(f"{PATH}?token={made['token']}")
+    assert refusal.value.status == 403
+
+
 @pytest.mark.parametrize(
     "body",
-    [{"ttl_seconds": 0}, {"ttl_seconds": 3601}, {"scopes": []}, {"scopes": ["all"]}, {"a": 1}],
+    [
+        {"ttl_seconds": 0},
+        {"ttl_seconds": 3601},
+        {"scopes": []},
+        {"scopes": ["all"]},
+        {"session": "../x"},
+        {"a": 1},
+    ],
 )
 async def test_what_cannot_be_asked_for(open_door: OpenDoor, body: dict[str, object]) -> None:
     """A token that could not be is told as what it is, a problem with the body."""

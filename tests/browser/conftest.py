@@ -25,7 +25,7 @@ from sttgate.app import create_app
 from sttgate.gateway import Gateway
 from sttgate.stores import SessionQuery
 from tests.access.doors import Door, OpenDoor
-from tests.browser.archive import Archive
+from tests.archive import Archive
 from tests.browser.chromium import EXECUTABLE, Browsers, OpenPage
 from tests.browser.sounds import write_reading
 from tests.faults.process import Servers

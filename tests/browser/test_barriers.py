@@ -48,7 +48,7 @@ async def test_other_pages(serve: Serve, start: Start) -> None:
     server = await serve("echo")
     opened = await (await start(*microphone()))(address(server))
     for path in PAGES:
-        await opened.page.goto(address(server, path))
+        await opened.page.goto(address(server, path.format(id="some-id")))
         await expect(opened.page.get_by_role("heading", level=1)).not_to_have_text("Not found")
         await assert_no_barriers(opened.page)
     await opened.assert_clean()

@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 
 from sttgate.session.params import SessionParams
 from tests.access.doors import OpenDoor
-from tests.browser.archive import Archive, keep, said
+from tests.archive import Archive, keep, said
 from tests.browser.barriers import assert_narrow, assert_no_barriers
 from tests.browser.chromium import address
 from tests.browser.conftest import Start

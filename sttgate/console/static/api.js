@@ -3,6 +3,7 @@
 import { access } from "./access.js";
 
 export const PREFIX = "/api/v1";
+const MOMENT = 30; // seconds a token is good for that is used at once
 
 /** An answer that is an error, or no answer at all (then `status` is 0). */
 export class ApiError extends Error {
@@ -90,24 +91,26 @@ export function address(path, query = {}) {
 }
 
 /**
- * An address for elements that cannot send the key, such as <audio src>: with a short-lived token.
- * @param {string} path @param {Object<string, any>} [query]
+ * An address for elements that cannot send the key, such as <audio src>: with a short-lived token,
+ * which is good for one session only.
+ * @param {string} id of the session @param {string} path below it, such as "/audio"
+ * @param {Object<string, any>} [query] @param {number} [seconds] how long it is good for: 3600 at most
  */
-export async function addressWithToken(path, query = {}) {
-  const token = await freshToken("read");
-  return address(path, token === null ? query : { ...query, token });
+export async function sessionAddress(id, path, query = {}, seconds = MOMENT) {
+  const token = await freshToken({ scopes: ["read"], session: id, ttl_seconds: seconds });
+  const whole = `/sessions/${encodeURIComponent(id)}${path}`;
+  return address(whole, token === null ? query : { ...query, token });
 }
 
 /** What a WebSocket has to offer as subprotocols: the key cannot go into its headers. */
 export async function socketProtocols() {
-  const token = await freshToken("transcribe");
+  const token = await freshToken({ scopes: ["transcribe"], ttl_seconds: MOMENT });
   return token === null ? ["sttgate.v2"] : ["sttgate.v2", "bearer", token];
 }
 
-/** A token that is good for a moment and one thing, null where nobody is asked for one. */
-async function freshToken(scope) {
+/** A token that is good for one thing, and not for long; null where nobody is asked for one. */
+async function freshToken(json) {
   if (!access.key) return null;
-  const json = { ttl_seconds: 30, scopes: [scope] };
   const response = await request("/tokens", { method: "POST", json });
   return (await response.json()).token;
 }

@@ -2,6 +2,7 @@
 
 import { HelpPage } from "./help/page.js";
 import { LivePage } from "./live/page.js";
+import { SessionPage } from "./session/page.js";
 import { SessionsPage } from "./sessions/page.js";
 import { StatusPage } from "./status/page.js";
 import { UploadPage } from "./upload/page.js";
@@ -17,6 +18,7 @@ export const PAGES = [
   { path: "/", title: "Live", component: LivePage, icon: "wave" },
   { path: "/upload", title: "Upload", component: UploadPage, icon: "upload" },
   { path: "/sessions", title: "Sessions", component: SessionsPage, icon: "list" },
+  { path: "/sessions/:id", title: "Session", component: SessionPage },
   { path: "/status", title: "Status", component: StatusPage, icon: "gauge" },
   { path: "/help", title: "Help", component: HelpPage, icon: "help" },
 ];

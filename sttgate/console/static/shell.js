@@ -33,7 +33,7 @@ export function Shell() {
           ({ path, title, icon }) => html`<a
             key=${path}
             href=${path}
-            aria-current=${page?.path === path ? "page" : undefined}
+            aria-current=${currency(page, path)}
           >
             <${Icon} name=${icon} size=${18} />
             <span>${title}</span>
@@ -60,6 +60,12 @@ export function Shell() {
       }
     </main>
     <${DropVeil} />`;
+}
+
+/** Of a link in the navigation: "page" for the page itself, "true" for one that lies below it. */
+function currency(page, path) {
+  if (page?.path === path) return "page";
+  return page?.path.startsWith(`${path}/`) ? "true" : undefined;
 }
 
 function RecordingDot() {

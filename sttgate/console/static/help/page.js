@@ -3,6 +3,8 @@
 import { html } from "../vendor/preact.js";
 import { access } from "../access.js";
 import { Code } from "../parts/code.js";
+import { KeyList } from "../parts/key-list.js";
+import { PLAYER_KEYS } from "../session/keys.js";
 import { browserClient, curlUpload, pythonClient } from "./clients.js";
 
 const KEYS = [
@@ -18,14 +20,9 @@ export function HelpPage() {
     <h1 tabindex="-1">Help</h1>
     <section aria-labelledby="help-keys">
       <h2 id="help-keys">Keys</h2>
-      <dl class="keys">
-        ${KEYS.map(
-          ([keys, text]) => html`<dt key=${text}>
-              ${keys.map((key, i) => html`${i > 0 && " + "}<kbd>${key}</kbd>`)}
-            </dt>
-            <dd>${text}</dd>`,
-        )}
-      </dl>
+      <${KeyList} keys=${KEYS} between="+" />
+      <h3>While a conversation is heard or read</h3>
+      <${KeyList} keys=${PLAYER_KEYS} between="/" />
     </section>
     <section aria-labelledby="help-safe">
       <h2 id="help-safe">What happens to a recording</h2>

@@ -64,7 +64,7 @@ export function Transcript({ announce, textSize }) {
   </section>`;
 }
 
-function Utterance({ utterance }) {
+export function Utterance({ utterance }) {
   const { at, speaker, channel, finals } = utterance;
   return html`<div class="utterance ${at === null ? "unsettled" : ""}">
     <p class="utterance-head">
@@ -77,7 +77,7 @@ function Utterance({ utterance }) {
   </div>`;
 }
 
-function Note({ note }) {
+export function Note({ note }) {
   return html`<p class="note"><${Icon} name=${note.icon} size=${16} /> <span>${note.text}</span></p>`;
 }
 
@@ -107,7 +107,7 @@ function Welcome() {
 }
 
 /** Whether the page follows what is added; scrolling up stops that, being at the end starts it. */
-function useFollowing() {
+export function useFollowing() {
   const following = useRef(true);
   const [value, setValue] = useState(true);
   const set = (is) => {
@@ -133,6 +133,6 @@ function useFollowing() {
 }
 
 /** @param {ScrollBehavior} behavior */
-function toEnd(behavior) {
+export function toEnd(behavior) {
   scrollTo({ top: document.documentElement.scrollHeight, behavior });
 }

@@ -1,6 +1,6 @@
 // What can be done with sessions, one or many.
 
-import { addressWithToken, request } from "../api.js";
+import { request, sessionAddress } from "../api.js";
 import { fileName, saveAddress, saveBlob } from "../parts/save.js";
 import { zip } from "../parts/zip.js";
 
@@ -33,7 +33,7 @@ export async function exportSessions(ids, format) {
 
 /** Save the recording of a session. @param {string} id */
 export async function saveRecording(id) {
-  saveAddress(await addressWithToken(`/sessions/${id}/audio`, { download: true }));
+  saveAddress(await sessionAddress(id, "/audio", { download: true }));
 }
 
 /**

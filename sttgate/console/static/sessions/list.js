@@ -19,6 +19,8 @@ class SessionList {
   problem = signal(/** @type {import("../api.js").ApiError|null} */ (null));
   /** Ids. */
   selected = signal(/** @type {Set<string>} */ (new Set()));
+  /** What has just been done, to be told on the page. */
+  said = signal("");
   hasMore = computed(() => this.#cursor.value !== null);
   running = computed(() => this.rows.value.some(({ live }) => live));
   #cursor = signal(/** @type {string|null} */ (null));

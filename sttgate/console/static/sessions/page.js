@@ -23,6 +23,7 @@ export function SessionsPage({ query }) {
   useEffect(() => {
     if (allowed) list.show(filters);
   }, [filters, allowed]);
+  useEffect(() => () => (list.said.value = ""), []);
   useLookingAgain(allowed);
   if (!allowed) return html`<${NotAllowed} />`;
   return html`<div class="sessions-page">
@@ -36,6 +37,7 @@ export function SessionsPage({ query }) {
         ${list.problem.value && list.phase.value !== "failed" && html`<${Trouble} error=${list.problem.value} />`}
         ${problem && html`<${Notice} tone="error" title=${problem} />`}
       </div>
+      <div role="status">${list.said.value && html`<${Notice} tone="ok" title=${list.said.value} />`}</div>
     </div>
     <${Content} filters=${filters} />
     <${SelectionBar} onProblem=${setProblem} />
