@@ -46,9 +46,9 @@ async def test_sessions_per_key(open_door: OpenDoor) -> None:
         assert (await start(last))["code"] == "capacity"
         await first.send_json({"event": "stop"})
         await receive_until(first, "stopped")
-        while len(door.gateway.admission.callers()) > 2:
-            await start(third)
-        assert (await start(third))["event"] in ("started", "error")
+        while len(door.gateway.admission.callers()) > 2:  # "stopped" comes a little earlier
+            await asyncio.sleep(0.01)
+        assert (await start(third))["event"] == "started"
 
 
 async def test_sessions_per_address(serve: Serve) -> None:

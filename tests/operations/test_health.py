@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sttgate import readiness
 from sttgate.errors import ProviderUnavailable, StoreError
-from sttgate.operations import health
 from sttgate.protocols.native import PATH
 from sttgate.testing import tone
 from tests.gateways import receive_until
@@ -65,7 +65,7 @@ async def test_a_store_that_is_out(serve: Serve, monkeypatch: pytest.MonkeyPatch
         status, body = await ready(client)
         assert status == 200
         assert body["stores"] == {"spool": "ok", "transcripts": "failing", "recordings": "ok"}
-        patch.setattr(health, "STORE_PATIENCE", 0.0)
+        patch.setattr(readiness, "STORE_PATIENCE", 0.0)
         assert (await ready(client))[0] == 503
         assert await alive(client)
     assert (await ready(client))[0] == 200
