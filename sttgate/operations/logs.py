@@ -16,6 +16,14 @@ _NOISY = (
 )
 
 
+def _escape_event(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:
+    """Escape what a terminal obeys: libraries quote strangers. The renderer escapes values itself."""
+    text = str(event.get("event", ""))
+    if not text.isprintable():
+        event["event"] = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return event
+
+
 def shorten_malformed(record: logging.LogRecord) -> bool:
     """Make aiohttp's traceback for a request that is no HTTP one short line; a filter of its logger.
 
@@ -52,7 +60,10 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         # Its usual tracebacks, where rich is installed, show local variables: words and keys.
         plain = structlog.dev.plain_traceback
-        renderer = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        renderer = [
+            _escape_event,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain),
+        ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
