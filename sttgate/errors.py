@@ -60,7 +60,9 @@ class ProviderError(SttgateError):
     ) -> None:
         super().__init__(message)
         self.provider_code = provider_code
-        self.retry_after = retry_after
+        # What a vendor says may be anything, and nobody can wait for NaN seconds.
+        sensible = retry_after is not None and 0 <= retry_after < float("inf")
+        self.retry_after = retry_after if sensible else None
 
 
 class ProviderUnavailable(ProviderError):

@@ -29,6 +29,8 @@ _READABLE = 1000
 _COLUMN = 50
 _CLOSE = 500  # a gap shorter than this is a flicker
 _LONGEST = round(LONGEST * 1000)
+_LONG_WORD = 10_000  # clusters; no sentence is as long, and to weigh each place in it takes minutes
+_LUMP = COLUMNS // 2  # clusters, none of which takes more than two columns
 
 Voice = tuple[int, str]
 """A speaker on a channel: one thing at a time is said by it."""
@@ -106,6 +108,8 @@ def _narrow(piece: Piece) -> list[Piece]:
     if width(piece.text) <= COLUMNS:
         return [piece] if piece.text else []
     parts = list(clusters(piece.text))
+    if len(parts) > _LONG_WORD:
+        parts = ["".join(parts[n : n + _LUMP]) for n in range(0, len(parts), _LUMP)]
     step = (piece.end - piece.start) / len(parts)
     return [
         replace(

@@ -22,6 +22,14 @@ _NOISY = (
 )
 
 
+def _escape_event(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:
+    """Escape what a terminal obeys: libraries quote strangers. The renderer escapes values itself."""
+    text = str(event.get("event", ""))
+    if not text.isprintable():
+        event["event"] = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return event
+
+
 def shorten_malformed(record: logging.LogRecord) -> bool:
     """Make aiohttp's traceback for a request that is no HTTP one short line; a filter of its logger.
 
@@ -60,7 +68,8 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         # Its usual tracebacks, where rich is installed, show local variables: words and keys.
         renderer = [
-            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=tracebacks.write)
+            _escape_event,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=tracebacks.write),
         ]
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_Discretion())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -251,7 +252,13 @@ class Recognition:
             raise
         except Exception as error:
             # The contract allows only ProviderError; a plugin's mistake must not end the session.
-            log.exception("provider_raised", provider=configured.name)
+            # Where, but not the message, which may quote what was said.
+            log.error(
+                "provider_raised",
+                provider=configured.name,
+                error=type(error).__name__,
+                trace="".join(traceback.format_tb(error.__traceback__)),
+            )
             raise ProviderProtocol(
                 f"the provider raised {type(error).__name__} instead of a ProviderError"
             ) from error
@@ -313,6 +320,8 @@ class Recognition:
             self._emit(self._builder.speech_started(event))
         elif isinstance(event, events.UtteranceEnd):
             self._emit(self._builder.utterance_end(event))
+        elif not isinstance(event, events.Finalized):
+            raise ProviderProtocol("the provider said something that is no event")
         elif feed.delivered_finalizes:
             # In the order they were asked: a final may have answered the client long before.
             request = feed.delivered_finalizes.pop(0)

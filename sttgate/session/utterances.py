@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from sttgate import events
 from sttgate.errors import ProviderProtocol
@@ -12,6 +13,11 @@ from sttgate.session import entries
 from sttgate.session.entries import AnyEntry, UtteranceEndReason
 
 MAX_UTTERANCE = 60.0  # seconds; without endpoints a session would be one endless utterance
+MAX_FINAL = 1 << 20  # characters; days of speech
+MAX_INTERIM = 16 << 20  # characters; a client takes no longer message either
+MAX_WORDS = 50_000
+MAX_LABEL = 200  # characters
+_LONGEST = 1e9  # seconds
 _TOLERANCE = 0.001  # seconds; vendors print times as 32-bit floats
 
 
@@ -59,9 +65,9 @@ class UtteranceBuilder:
     ) -> list[AnyEntry]:
         """Return the entries for an interim or a final, which cannot end after session time ``heard``.
 
-        Raises ProviderProtocol for times that are not numbers.
+        Raises ProviderProtocol for what is not what it says it is.
         """
-        _check_times(event)
+        _check(event)
         text = _clean(event.text).strip()
         start = max(self._offset + event.start, self.settled)
         end = self._offset + event.end
@@ -86,12 +92,14 @@ class UtteranceBuilder:
 
     def utterance_end(self, event: events.UtteranceEnd) -> list[AnyEntry]:
         """Return the end of the open utterance, unless the event is a late one about an older."""
+        _check_times(event.at)
         if self._offset + event.at < self._start - _TOLERANCE:
             return []
         return self.close("timeout")
 
     def speech_started(self, event: events.SpeechStarted) -> list[AnyEntry]:
         """Return the entry for the begin of speech; what is settled already did not just begin."""
+        _check_times(event.at)
         at = self._offset + event.at
         if at < self.settled - _TOLERANCE:
             return []
@@ -128,8 +136,8 @@ class UtteranceBuilder:
             start=_round(start),
             end=_round(end),
             channel=self._channel,
-            speaker=event.speaker,
-            language=event.language,
+            speaker=_label(event.speaker),
+            language=_label(event.language),
             confidence=_confidence(event.confidence),
             speech_final=event.endpoint,
             words=[
@@ -138,7 +146,7 @@ class UtteranceBuilder:
                     start=_round(offset + word.start),
                     end=_round(offset + word.end),
                     confidence=_confidence(word.confidence),
-                    speaker=word.speaker,
+                    speaker=_label(word.speaker),
                 )
                 for word in event.words
             ],
@@ -151,18 +159,60 @@ class UtteranceBuilder:
 
 
 def _round(seconds: float) -> float:
-    return round(seconds, 3)
+    return round(float(seconds), 3)
 
 
 def _confidence(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    return None if value is None else round(float(value), 4)
 
 
-def _check_times(event: events.Transcript) -> None:
+def _check(event: events.Transcript) -> None:
+    """Refuse what the types forbid, before it is in the log: engines pass on what vendors send."""
+    _check_times(event.start, event.end)
+    _check_text(event.text, MAX_FINAL if event.is_final else MAX_INTERIM)
+    if not (type(event.is_final) is bool is type(event.endpoint)):
+        raise ProviderProtocol("a transcript does not say whether it is final")
+    if not isinstance(event.words, tuple | list) or len(event.words) > MAX_WORDS:
+        raise ProviderProtocol(f"the words of a transcript are no tuple of at most {MAX_WORDS}")
+    _check_labels(event.confidence, event.speaker, event.language)
+    for word in event.words:
+        if not isinstance(word, events.Word):
+            raise ProviderProtocol("the words of a transcript are no words")
+        _check_times(word.start, word.end)
+        _check_text(word.text, MAX_FINAL)
+        _check_labels(word.confidence, word.speaker)
+
+
+def _check_times(*times: float) -> None:
     """Refuse what no clock says: NaN would make the log unreadable."""
-    spans = [(event.start, event.end), *((word.start, word.end) for word in event.words)]
-    if not all(math.isfinite(start) and math.isfinite(end) for start, end in spans):
-        raise ProviderProtocol("a transcript has times that are not numbers")
+    for seconds in times:
+        if not _is_number(seconds):
+            raise ProviderProtocol("an event has times that are not seconds of its stream")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one a clock may show; numpy's count, infinity and NaN do not."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    number: Any = value  # the numeric tower has no static types
+    return bool(-_LONGEST < number < _LONGEST)
+
+
+def _check_text(text: str, most: int) -> None:
+    if not isinstance(text, str) or len(text) > most:
+        raise ProviderProtocol(f"a transcript has no text of at most {most} characters")
+
+
+def _check_labels(confidence: float | None, *labels: str | None) -> None:
+    if confidence is not None and not _is_number(confidence):
+        raise ProviderProtocol("a confidence is no number")
+    for label in labels:
+        if label is not None and not (isinstance(label, str) and len(label) <= MAX_LABEL):
+            raise ProviderProtocol("a speaker or a language is no short text")
+
+
+def _label(text: str | None) -> str | None:
+    return None if text is None else _clean(text)
 
 
 def _clean(text: str) -> str:

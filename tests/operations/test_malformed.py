@@ -1,9 +1,11 @@
-"""A request that is no HTTP, in the log."""
+"""A request that is no HTTP, in the log; and lines a stranger would write."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +80,25 @@ async def test_real_failure(log: pytest.LogCaptureFixture) -> None:
     assert record.levelno == logging.ERROR
     assert record.exc_info
     assert isinstance(record.exc_info[1], RuntimeError)
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_nobody_writes_a_line_of_his_own(form: str) -> None:
+    """What a stranger can bring into a message or a value acts neither on a terminal nor on a parser."""
+    script = (
+        "import logging, structlog; from sttgate.operations.logs import set_up_logs;"
+        f"set_up_logs('info', '{form}');"
+        "evil = 'é\\x1b[2J\\r\\nINFO forged=yes';"
+        "logging.getLogger('some.library').warning('cannot do %s', evil);"
+        "structlog.get_logger('x').info('tried', path=evil)"
+    )
+    logged = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    ).stderr
+    lines = logged.splitlines()
+    assert len(lines) == 2
+    assert "\x1b" not in logged
+    assert all("forged" in line for line in lines)
 
 
 async def test_malformed_request_at_warning(log: pytest.LogCaptureFixture) -> None:
