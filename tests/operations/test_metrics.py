@@ -14,16 +14,21 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import WSServerHandshakeError
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from sttgate.protocols.native import PATH
 from sttgate.session.states import State
 from sttgate.testing import tone
+from tests.access.conftest import open_door
+from tests.access.doors import OpenDoor, bearer
 from tests.docs.pages import ROOT
 from tests.gateways import SCRIPT, receive_until
 from tests.operations.conftest import Client, Serve, gateway_of, transcribe
 from tests.operations.promql import uses
+
+__all__ = ["open_door"]
 
 DASHBOARD = ROOT / "docs" / "grafana" / "sttgate.json"
 ALERTS = ROOT / "docs" / "prometheus" / "alerts.yaml"
@@ -196,6 +201,20 @@ async def test_labels_cannot_be_chosen_by_callers(serve: Serve) -> None:
     assert "made-up" not in after.text
     rejected = after.families["sttgate_rejected"].samples
     assert [sample.labels for sample in rejected] == [{"reason": "unknown_provider"}]
+
+
+async def test_refusals_are_counted(open_door: OpenDoor) -> None:
+    """Who has no key, who may not, and pages from elsewhere are counted, by which it was."""
+    door = await open_door()
+    await door.status("GET", "/api/v1/sessions")
+    await door.status("GET", "/api/v1/sessions", "stt_0_0")
+    await door.status("GET", "/metrics", door.key("read"))
+    with pytest.raises(WSServerHandshakeError):
+        await door.client.ws_connect(PATH, headers={"Origin": "https://elsewhere.example"})
+    async with door.client.get("/metrics", headers=bearer(door.key("admin"))) as response:
+        seen = Scrape(await response.text())
+    assert seen.value("sttgate_rejected_total", reason="unauthorized") == 2
+    assert seen.value("sttgate_rejected_total", reason="forbidden") == 2
 
 
 def expressions() -> Iterator[tuple[str, str]]:
