@@ -18,6 +18,7 @@ from aiohttp import WSServerHandshakeError
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from sttgate.errors import StoreError
 from sttgate.protocols.native import PATH
 from sttgate.session.states import State
 from sttgate.testing import tone
@@ -184,6 +185,48 @@ async def test_audio_is_counted_once(serve: Serve) -> None:
         assert gateway_of(client).sessions, "it waits to be resumed"
     assert seen == sorted(seen)
     assert seen[-1] == 6.0
+
+
+async def test_nothing_is_measured_per_chunk(serve: Serve) -> None:
+    """The same audio in a hundred times as many messages is measured as often."""
+
+    async def observations(message_s: float) -> int:
+        client = await serve()
+        async with client.ws_connect(f"{PATH}?protocol=2") as socket:
+            await socket.send_json({"event": "start"})
+            for _ in range(round(6.0 / message_s)):
+                await socket.send_bytes(tone(message_s))
+            await socket.send_json({"event": "stop"})
+            await receive_until(socket, "stopped")
+        tally = gateway_of(client).tally
+        histograms = [*tally.latency.values(), *tally.durations.values()]
+        return sum(histogram.count for histogram in histograms)
+
+    assert await observations(0.02) == await observations(2.0)
+
+
+async def test_a_store_that_is_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For how long a store refuses what sessions have for it is told, and that it is over."""
+    client = await serve()
+    store = gateway_of(client).transcripts
+
+    async def refuse(*arguments: object) -> None:
+        raise StoreError("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "begin", refuse)
+        async with client.ws_connect(f"{PATH}?protocol=2") as socket:
+            await socket.send_json({"event": "start"})
+            await socket.send_bytes(tone(1.0))
+            await receive_until(socket, "warning")
+            first = (await scrape(client)).value("sttgate_store_outage_seconds")
+            assert 0 < (await scrape(client)).value("sttgate_store_outage_seconds") - first < 5
+            patch.undo()
+            await socket.send_json({"event": "stop"})
+            await receive_until(socket, "stopped")
+    after = await scrape(client)
+    assert after.value("sttgate_store_outage_seconds") == 0
+    assert after.value("sttgate_store_write_seconds_count", op="begin") == 1
 
 
 async def test_labels_cannot_be_chosen_by_callers(serve: Serve) -> None:
