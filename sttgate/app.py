@@ -25,7 +25,7 @@ from sttgate.operations.health import Health
 from sttgate.operations.logs import set_level
 from sttgate.operations.metrics import Metrics
 from sttgate.operations.origins import check_origin, share_answer
-from sttgate.operations.requests import watch_requests
+from sttgate.operations.requests import log_requests
 from sttgate.operations.traces import traced
 from sttgate.protocols.native import NativeEndpoint
 from sttgate.reloading import Reloader
@@ -54,7 +54,7 @@ def create_app(
     gate = gate or Gate.for_everybody()
     app = web.Application(
         middlewares=[
-            watch_requests(gateway.tally),
+            log_requests(gateway.tally),
             problem_details,
             check_origin(origins),
             control_access(gate, _scope_of),
@@ -100,7 +100,7 @@ def create_app(
 
 def create_operations_app(gateway: Gateway) -> web.Application:
     """Return an application with metrics and health only; it asks nobody for a key."""
-    app = web.Application(middlewares=[watch_requests(gateway.tally)])
+    app = web.Application(middlewares=[log_requests(gateway.tally)])
     app.add_routes([*Health(gateway).routes(), *Metrics(gateway).routes()])
     return app
 

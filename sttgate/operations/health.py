@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +11,6 @@ from sttgate.gateway import Gateway
 from sttgate.session.chain import ConfiguredProvider
 from sttgate.session.chain import Health as Circuit
 
-FRESH = 1.0  # seconds what the stores said is good for
 STORE_PATIENCE = 10.0  # seconds a store may be out: storing waits, and words go on meanwhile
 
 
@@ -22,9 +20,6 @@ class Health:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._out_since: dict[str, float] = {}
-        self._asking = asyncio.Lock()
-        self._checked: Mapping[str, bool] = {}
-        self._checked_at = -FRESH
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes to add to an application."""
@@ -40,7 +35,7 @@ class Health:
         That is while draining, at capacity, when the spool fails, or a store has for STORE_PATIENCE.
         """
         gateway = self._gateway
-        checked = await self._check_stores()
+        checked = await gateway.check_stores()
         full = gateway.admission.full
         ready = gateway.welcomes and not full and checked["spool"] and not self._long_out(checked)
         body = {
@@ -52,14 +47,6 @@ class Health:
             "sessions": len(gateway.sessions),
         }
         return web.json_response(body, status=200 if ready else 503)
-
-    async def _check_stores(self) -> Mapping[str, bool]:
-        """Return which stores work, asked at most every FRESH seconds: asking writes, and anybody may."""
-        async with self._asking:
-            if time.monotonic() - self._checked_at >= FRESH:
-                self._checked = await self._gateway.check_stores()
-                self._checked_at = time.monotonic()
-        return {**self._checked, "spool": self._gateway.spool.error is None}
 
     def _long_out(self, checked: Mapping[str, bool]) -> bool:
         """Whether a store has refused for too long: here, or what sessions have for it."""

@@ -17,7 +17,7 @@ _REFUSALS = {401: "unauthorized", 403: "forbidden"}  # others are counted where 
 _LONGEST_PATH = 200  # characters of a stranger's path
 
 
-def watch_requests(tally: Tally) -> Middleware:
+def log_requests(tally: Tally) -> Middleware:
     """Return a middleware that logs each request, and counts in ``tally`` those that were refused.
 
     It logs method, path, status and seconds: those of probes at debug, of a WebSocket at its end.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -62,7 +60,6 @@ async def test_a_store_that_is_out(serve: Serve, monkeypatch: pytest.MonkeyPatch
     async def refuse() -> None:
         raise StoreError("the database is locked")
 
-    monkeypatch.setattr(health, "FRESH", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(store, "check", refuse)
         status, body = await ready(client)
@@ -72,23 +69,6 @@ async def test_a_store_that_is_out(serve: Serve, monkeypatch: pytest.MonkeyPatch
         assert (await ready(client))[0] == 503
         assert await alive(client)
     assert (await ready(client))[0] == 200
-
-
-async def test_many_who_ask(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many ask whether it is ready, the stores are asked once a second."""
-    client = await serve()
-    store, asked = gateway_of(client).transcripts, []
-    check = store.check
-
-    async def count() -> None:
-        asked.append(time.monotonic())
-        await check()
-
-    monkeypatch.setattr(store, "check", count)
-    began = time.monotonic()
-    answers = await asyncio.gather(*(ready(client) for _ in range(20)))
-    assert {status for status, _ in answers} == {200}
-    assert len(asked) <= 1 + (time.monotonic() - began)
 
 
 async def test_a_spool_that_is_out(serve: Serve) -> None:
