@@ -55,7 +55,7 @@ def create_app(
     gate = gate or Gate.for_everybody()
     app = web.Application(
         middlewares=[
-            log_requests,
+            log_requests(gateway.tally),
             problem_details,
             check_origin(origins),
             control_access(gate, _scope_of),
@@ -101,7 +101,7 @@ def create_app(
 
 def create_operations_app(gateway: Gateway) -> web.Application:
     """Return an application with metrics and health only; it asks nobody for a key."""
-    app = web.Application(middlewares=[log_requests])
+    app = web.Application(middlewares=[log_requests(gateway.tally)])
     app.add_routes([*Health(gateway).routes(), *Metrics(gateway).routes()])
     return app
 

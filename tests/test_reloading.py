@@ -245,6 +245,20 @@ async def test_the_level_of_the_log(tmp_path: Path) -> None:
         assert "/first" not in running.err
 
 
+async def test_variables_beside_the_file(tmp_path: Path) -> None:
+    """A changed ``.env`` is noticed like a changed configuration."""
+    (tmp_path / ".env").write_text("WORDS='old words'\n")
+    configure(tmp_path, providers={"echo": echo("${WORDS}")})
+    with serve(tmp_path) as (running, url):
+        (tmp_path / ".env").write_text("WORDS='new words'\n")
+        running.wait_for("config_reloaded")
+        async with ClientSession(url) as client, client.ws_connect(PATH) as socket:
+            await socket.send_str('{"event":"start"}')
+            await socket.send_bytes(tone(4.0))
+            await socket.send_str('{"event":"stop"}')
+            assert finals(await receive_until(socket, "stopped")) == ["new words"]
+
+
 async def test_debug_stays(tmp_path: Path) -> None:
     """What --debug asked for holds, whatever ``log.level`` becomes."""
     configure(tmp_path)

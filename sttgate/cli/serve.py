@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sttgate.cli.descriptors import obtain
 from sttgate.cli.options import config_option, read_config, set_option
 from sttgate.cli.running import run
 
@@ -61,7 +60,6 @@ def serve(
     if context.find_root().params["debug"]:
         overrides["log.level"] = "debug"  # also when the configuration is read again
     config = read_config(config_file, overrides)
-    obtain(config.server.max_sessions)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
     serving = serve_app(

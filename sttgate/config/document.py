@@ -66,9 +66,10 @@ class Document:
     def put(self, key: tuple[str, ...], value: Any, place: Place) -> bool:
         """Set a value that comes from elsewhere; False if something around it is not a block."""
         block = self.data
-        for name in key[:-1]:
+        for depth, name in enumerate(key[:-1], 1):
             if block.get(name) is None:
                 block[name] = {}
+                self.values.setdefault(key[:depth], place)
             inner = block[name]
             if not isinstance(inner, dict):
                 return False

@@ -40,11 +40,15 @@ _BOUNDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "finite_number": lambda ctx: "must be a finite number",
     "string_too_short": lambda ctx: _at_least(ctx["min_length"], "character"),
     "string_too_long": lambda ctx: _at_most(ctx["max_length"], "character"),
-    "string_pattern_mismatch": lambda ctx: f"must match the pattern {ctx['pattern']}",
+    "string_pattern_mismatch": lambda ctx: _PATTERNS.get(
+        ctx["pattern"], f"must match the pattern {ctx['pattern']}"
+    ),
     "string_unicode": lambda ctx: "must be text",
     "too_short": lambda ctx: _at_least(ctx["min_length"], "item"),
     "too_long": lambda ctx: _at_most(ctx["max_length"], "item"),
 }
+
+_PATTERNS: Mapping[str, str] = {"^https?://": "must begin with http:// or https://"}
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

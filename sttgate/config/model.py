@@ -273,6 +273,8 @@ def _plain(name: str, value: Any, redact: bool) -> Any:
         if redact:
             return REDACTED if value.get_secret_value() else ""
         value = value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)  # where keys lie is no secret, and worth seeing
     if isinstance(value, Mapping):
         return {str(key): _plain(str(key), inner, redact) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

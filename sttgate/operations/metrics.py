@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -116,6 +116,7 @@ class Metrics:
     def __init__(self, gateway: Gateway) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(GatewayCollector(gateway))
+        ProcessCollector(registry=self._registry)  # memory, CPU, descriptors; nothing beyond Linux
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes to add to an application."""

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from sttgate.config import load_config
 from sttgate.config.document import Document, Place
 from sttgate.config.environment import (
     override_from_environment,
     override_from_options,
     read_dotenv,
 )
+from sttgate.errors import ConfigError
 
 
 def dotenv(tmp_path: Path, text: str | bytes) -> tuple[dict[str, str], list[str]]:
@@ -143,3 +145,21 @@ def test_mistakes(variable: str, value: str, expected: str) -> None:
     (problem,) = overridden({"b": 5}, **{variable: value}).problems
     assert expected in str(problem)
     assert "hunter2" not in str(problem)
+
+
+def test_unknown_blocks_are_told_where_they_come_from(tmp_path: Path) -> None:
+    """A mistake in a variable or option is told by its name, not by a place in the file."""
+    path = tmp_path / "config.yaml"
+    path.write_text("chain: [echo]\nproviders: {echo: {}}\n")
+    with pytest.raises(ConfigError) as raised:
+        load_config(
+            path,
+            environ={"STTGATE__SERVR__PORT": "1", "STTGATE__TRACES__ENDPOINT": "localhost:4318"},
+            overrides={"limts.idle_s": "1"},
+            cwd=tmp_path,
+        )
+    assert sorted(str(problem) for problem in raised.value.problems) == [
+        "--set limts: unknown key (did you mean 'limits'?)",
+        "STTGATE__SERVR__PORT servr: unknown key (did you mean 'server'?)",
+        "STTGATE__TRACES__ENDPOINT traces.endpoint: must begin with http:// or https://",
+    ]

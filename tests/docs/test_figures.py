@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sttgate import gateway
+from sttgate import app
+from sttgate.operations import health
 from sttgate.protocols import native
 from sttgate.protocols.native import connection, requests
 from sttgate.session import chain, feed, finalizing, recognition, session, spool, storing
@@ -70,7 +71,8 @@ DESIGN, OPERATIONS = "docs/design.md", "docs/operations.md"
             "pass it over for {:g} to {:g} s",
             [chain._FIRST_COOL_DOWN, chain._MAX_COOL_DOWN],
         ),
-        (OPERATIONS, "cannot be stored in {:g} s", [gateway.DRAIN_TIMEOUT]),
+        (OPERATIONS, "cannot be stored in {:g} s", [app._SETTLE]),
+        (OPERATIONS, "out for more than {:g} s", [health.STORE_PATIENCE]),
         (OPERATIONS, "pings go out every {:g} s", [native._HEARTBEAT]),
     ],
 )

@@ -14,16 +14,22 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import WSServerHandshakeError
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from sttgate.errors import StoreError
 from sttgate.protocols.native import PATH
 from sttgate.session.states import State
 from sttgate.testing import tone
+from tests.access.conftest import open_door
+from tests.access.doors import OpenDoor, bearer
 from tests.docs.pages import ROOT
 from tests.gateways import SCRIPT, receive_until
 from tests.operations.conftest import Client, Serve, gateway_of, transcribe
 from tests.operations.promql import uses
+
+__all__ = ["open_door"]
 
 DASHBOARD = ROOT / "docs" / "grafana" / "sttgate.json"
 ALERTS = ROOT / "docs" / "prometheus" / "alerts.yaml"
@@ -109,6 +115,8 @@ async def test_every_metric_has_been_there(scraped: Scrape) -> None:
 async def test_good_practice(scraped: Scrape) -> None:
     """Names, units, help and labels are as Prometheus' own linter wants them, and few."""
     for name, family in scraped.families.items():
+        if name.startswith("process_"):
+            continue  # Prometheus' own
         assert name.startswith("sttgate_")
         assert family.documentation.endswith("."), name
         assert family.type in ("counter", "gauge", "histogram"), name
@@ -181,6 +189,48 @@ async def test_audio_is_counted_once(serve: Serve) -> None:
     assert seen[-1] == 6.0
 
 
+async def test_nothing_is_measured_per_chunk(serve: Serve) -> None:
+    """The same audio in a hundred times as many messages is measured as often."""
+
+    async def observations(message_s: float) -> int:
+        client = await serve()
+        async with client.ws_connect(f"{PATH}?protocol=2") as socket:
+            await socket.send_json({"event": "start"})
+            for _ in range(round(6.0 / message_s)):
+                await socket.send_bytes(tone(message_s))
+            await socket.send_json({"event": "stop"})
+            await receive_until(socket, "stopped")
+        tally = gateway_of(client).tally
+        histograms = [*tally.latency.values(), *tally.durations.values()]
+        return sum(histogram.count for histogram in histograms)
+
+    assert await observations(0.02) == await observations(2.0)
+
+
+async def test_a_store_that_is_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For how long a store refuses what sessions have for it is told, and that it is over."""
+    client = await serve()
+    store = gateway_of(client).transcripts
+
+    async def refuse(*arguments: object) -> None:
+        raise StoreError("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "begin", refuse)
+        async with client.ws_connect(f"{PATH}?protocol=2") as socket:
+            await socket.send_json({"event": "start"})
+            await socket.send_bytes(tone(1.0))
+            await receive_until(socket, "warning")
+            first = (await scrape(client)).value("sttgate_store_outage_seconds")
+            assert 0 < (await scrape(client)).value("sttgate_store_outage_seconds") - first < 5
+            patch.undo()
+            await socket.send_json({"event": "stop"})
+            await receive_until(socket, "stopped")
+    after = await scrape(client)
+    assert after.value("sttgate_store_outage_seconds") == 0
+    assert after.value("sttgate_store_write_seconds_count", op="begin") == 1
+
+
 async def test_labels_cannot_be_chosen_by_callers(serve: Serve) -> None:
     """However many names callers make up, there are no more series."""
     client = await serve()
@@ -196,6 +246,20 @@ async def test_labels_cannot_be_chosen_by_callers(serve: Serve) -> None:
     assert "made-up" not in after.text
     rejected = after.families["sttgate_rejected"].samples
     assert [sample.labels for sample in rejected] == [{"reason": "unknown_provider"}]
+
+
+async def test_refusals_are_counted(open_door: OpenDoor) -> None:
+    """Who has no key, who may not, and pages from elsewhere are counted, by which it was."""
+    door = await open_door()
+    await door.status("GET", "/api/v1/sessions")
+    await door.status("GET", "/api/v1/sessions", "stt_0_0")
+    await door.status("GET", "/metrics", door.key("read"))
+    with pytest.raises(WSServerHandshakeError):
+        await door.client.ws_connect(PATH, headers={"Origin": "https://elsewhere.example"})
+    async with door.client.get("/metrics", headers=bearer(door.key("admin"))) as response:
+        seen = Scrape(await response.text())
+    assert seen.value("sttgate_rejected_total", reason="unauthorized") == 2
+    assert seen.value("sttgate_rejected_total", reason="forbidden") == 2
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -227,7 +291,7 @@ async def test_dashboard_and_alerts_ask_for_what_there_is(scraped: Scrape) -> No
     unseen = {
         name
         for name, family in scraped.families.items()
-        if not {sample.name for sample in family.samples} & asked
+        if name.startswith("sttgate_") and not {sample.name for sample in family.samples} & asked
     }
     assert unseen == set(), "metrics that neither the dashboard nor an alert shows"
 

@@ -32,16 +32,16 @@ def look_at_software() -> Iterator[Finding]:
         yield Finding("error", "SQLite", message)
 
 
-def look_at_descriptors(max_sessions: int) -> Finding:
-    """Tell whether there are enough for all the sessions there may be."""
-    most, wanted = descriptors.obtainable(), descriptors.needed(max_sessions)
+def look_at_descriptors(sessions: int, connections: int | None) -> Finding:
+    """Tell whether there are enough for all the sessions and connections there may be."""
+    most, wanted = descriptors.obtainable(), descriptors.needed(sessions, connections)
     if most is None or most >= wanted:
         has = "as many as wanted" if most is None else str(most)
-        return Finding("ok", "descriptors", f"{has}; {max_sessions} sessions need {wanted}")
+        return Finding("ok", "descriptors", f"{has}; {sessions} sessions need {wanted}")
     message = (
-        f"{most} are enough for {descriptors.sessions(most)} sessions and server.max_sessions is "
-        f"{max_sessions}; give it {wanted} (LimitNOFILE={wanted} in systemd, --ulimit "
-        f"nofile={wanted} in Docker), or set a smaller server.max_sessions"
+        f"there are {most} and {sessions} sessions may need {wanted}; give it as many "
+        f"(LimitNOFILE={wanted} in systemd, --ulimit nofile={wanted} in Docker), or set a smaller "
+        "server.max_sessions"
     )
     return Finding("warning", "descriptors", message)
 
