@@ -52,14 +52,18 @@ class EventStream:
             kind = entry.__struct_config__.tag
             await self._write(f"id: {entry.seq}\nevent: {kind}\ndata: {data}\n\n")
 
-    async def wait(self, more: asyncio.Event) -> None:
-        """Wait for ``more``, and show now and then that there is still somebody here."""
-        while not more.is_set():
+    async def wait(self, more: asyncio.Event, timeout: float | None = None) -> None:
+        """Wait for ``more``, at most ``timeout`` seconds, and show now and then that somebody is here."""
+        loop = asyncio.get_running_loop()
+        end = None if timeout is None else loop.time() + timeout
+        while not more.is_set() and (end is None or loop.time() < end):
+            beat = loop.time() + HEARTBEAT
             try:
-                async with asyncio.timeout(HEARTBEAT):
+                async with asyncio.timeout_at(beat if end is None else min(beat, end)):
                     await more.wait()
             except TimeoutError:
-                await self._write(":\n\n")
+                if end is None or beat < end:
+                    await self._write(":\n\n")
 
     async def close(self) -> web.StreamResponse:
         """End the answer."""

@@ -264,7 +264,8 @@ class TranscriptionsApi:
                 if not batch and left:
                     break
                 if not batch:
-                    await stream.wait(more)
+                    # What was too early to be told is told when it is time, whatever else happens.
+                    await stream.wait(more, due - now if view != told else None)
             if job.over:
                 await stream.send(job.state, told)
         finally:

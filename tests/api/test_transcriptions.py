@@ -226,6 +226,21 @@ async def test_one_after_the_other(serve: Serve) -> None:
     await upload(server, wav(tone(1.0)))
 
 
+async def test_the_last_state_is_told(serve: Serve) -> None:
+    """Events about progress are few, but where a file stands in the end is told, if nothing follows too."""
+    server = await serve("puppet", sections={"uploads": {"at_once": 1}}, hang="end")
+    first = await upload(server, wav(tone(1.0)))
+    second = await upload(server, wav(tone(1.0)))
+    async with listen(server, f"/transcriptions/{second['id']}/events") as watcher:
+        assert (await watcher.until("progress"))[-1].data["state"] == "queued"
+        assert await status(server, "DELETE", first["id"]) == 204
+        told = ""
+        while told != "transcribing":
+            told = (await watcher.until("progress", timeout=5.0))[-1].data["state"]
+        server.engine("puppet").release.set()
+        await watcher.until("done")
+
+
 async def test_a_full_house(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file waits while there is no room for one more session."""
     monkeypatch.setattr(transcribing, "RETRY_INTERVAL", 0.05)

@@ -94,7 +94,7 @@ async def test_queue(serve: Serve, start: Start) -> None:
     await choose(page, *(sound(name) for name in ("a.wav", HOSTILE, "c.wav", "d.wav")))
     await expect(row(page, "a.wav")).to_contain_text("Transcribing")
     await expect(row(page, HOSTILE)).to_contain_text("Waits for its turn")
-    await expect(row(page, "c.wav")).to_contain_text("as many files as it takes")
+    await expect(row(page, "c.wav")).to_contain_text("There are as many files waiting as may wait.")
     await expect(row(page, "d.wav")).to_contain_text("Waits until those before it are sent")
     await expect(page.get_by_role("link", name="Upload 4 in progress")).to_be_visible()
     await expect(page.get_by_text("Keep this tab open")).to_be_visible()
@@ -173,6 +173,24 @@ async def test_server_refuses(serve: Serve, start: Start) -> None:
     await opened.assert_clean()
 
 
+async def test_engine_is_out(serve: Serve, start: Start) -> None:
+    """A file that no engine hears fails with the gateway's sentence, and can be tried again."""
+    server = await serve("echo", refuse=True, error="auth")
+    opened = await open_upload(start, server)
+    page = opened.page
+    await choose(page, sound("talk.wav"))
+    alert = row(page, "talk.wav").get_by_role("alert")
+    await expect(alert).to_contain_text("1.0 seconds could not be transcribed.", timeout=15_000)
+    server.gateway.draining = True
+    await page.get_by_role("button", name="Try again").click()
+    await expect(row(page, "talk.wav")).to_contain_text(
+        "The service is restarting. Try again. This page tries it again by itself."
+    )
+    server.gateway.draining = False
+    await expect(alert).to_contain_text("could not be transcribed.", timeout=15_000)
+    await opened.assert_clean()
+
+
 async def test_drop(serve: Serve, start: Start) -> None:
     """Files can be dropped on any page; it says so, and shows what becomes of them."""
     server = await serve("echo", script=SCRIPT)
@@ -191,7 +209,7 @@ async def test_drop(serve: Serve, start: Start) -> None:
 
 
 async def test_network(serve: Serve, start: Start) -> None:
-    """Without a network, or a gateway, a file waits for another try; one that was sent is not sent twice."""
+    """Without a network, or a gateway, a file is sent when there is one; what was sent is not sent twice."""
     lines = [[0.5, "final", "half of it"], [2.0, "final", "and the rest"]]
     server = await serve("puppet", hang="end", lines=lines)
     assert server.client.port is not None
@@ -202,16 +220,14 @@ async def test_network(serve: Serve, start: Start) -> None:
         await opened.context.set_offline(True)
         await choose(page, sound("talk.wav"))
         upload = row(page, "talk.wav")
-        await expect(upload.get_by_role("alert")).to_have_text("This device is offline.")
-        await opened.context.set_offline(False)
+        await expect(upload).to_contain_text("This device is offline. This page tries it again")
         proxy.set(refuse=True)
         proxy.cut()
-        await upload.get_by_role("button", name="Try again").click()
-        alert = upload.get_by_role("alert")
-        await expect(alert).to_have_text("The gateway does not answer. Is it running?")
+        await opened.context.set_offline(False)
+        await expect(upload).to_contain_text("The gateway does not answer. Is it running?")
+        await assert_no_barriers(page)
         proxy.set()
-        await upload.get_by_role("button", name="Try again").click()
-        await expect(upload).to_contain_text("half of it")
+        await expect(upload).to_contain_text("half of it", timeout=15_000)
         proxy.set(refuse=True)
         proxy.cut()
         await expect(upload).to_contain_text("It has the file; we ask again until it does.")

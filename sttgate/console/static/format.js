@@ -20,30 +20,33 @@ export function spoken(seconds) {
   return said.join(" ") || "0 seconds";
 }
 
+const GAP = "\u00a0"; // keeps a unit on the line of its number
+
 /** 1234567 -> "1.2 MB", 500 -> "500 bytes". @param {number} n */
 export function bytes(n) {
   if (n < 1000) return count(n, "byte");
   const power = Math.min(4, Math.floor(Math.log10(n) / 3));
   const value = n / 1000 ** power;
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ${["kB", "MB", "GB", "TB"][power - 1]}`;
+  const digits = value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
+  return `${digits}${GAP}${["kB", "MB", "GB", "TB"][power - 1]}`;
 }
 
 /** 0.456 -> "45 %": never 100 % of what is not all. @param {number} part */
 export function percent(part) {
-  return `${Math.floor(100 * part)} %`;
+  return `${Math.floor(100 * part)}${GAP}%`;
 }
 
 /** 0.0123 -> "12 ms", 1.23 -> "1.2 s". @param {number} value in seconds */
 export function latency(value) {
   if (value >= 0.995) return seconds(value);
-  return value < 0.00095 ? "under 1 ms" : `${Math.round(1000 * value)} ms`;
+  return value < 0.00095 ? `under 1${GAP}ms` : `${Math.round(1000 * value)}${GAP}ms`;
 }
 
 /** How long something has lasted, roughly: "40 s", "5 min", "3 h", "12 days". @param {number} value */
 export function roughly(value) {
-  if (value < 90) return `${Math.round(value)} s`;
-  if (value < 5400) return `${Math.round(value / 60)} min`;
-  if (value < 129_600) return `${Math.round(value / 3600)} h`;
+  if (value < 90) return `${Math.round(value)}${GAP}s`;
+  if (value < 5400) return `${Math.round(value / 60)}${GAP}min`;
+  if (value < 129_600) return `${Math.round(value / 3600)}${GAP}h`;
   return count(Math.round(value / 86_400), "day");
 }
 

@@ -32,7 +32,7 @@ export function Figures({ status }) {
         note=${sessions.resumed > 0 ? `${count(sessions.resumed, "connection")} resumed` : ""} />
       <${Tile} name="Up for" value=${roughly(status.uptime_s)} note=${`version ${status.version}`} />
     </dl>
-    <p class="hint">Counts are those since the start.</p>
+    <p class="hint">Counts and lag are those since the start.</p>
   </section>`;
 }
 

@@ -4,6 +4,7 @@ import { count, roughly } from "../format.js";
 import { isDown } from "./engines.js";
 
 const LATE = 0.1; // seconds of event loop lag that people begin to notice
+const ENOUGH = 60; // looks at it, half a minute's: a start is late by nature
 
 /**
  * @typedef {{tone: "error"|"warn"|"info", icon?: string, title: string, text?: string}} Remark
@@ -82,7 +83,7 @@ function* hearing({ providers, chain }) {
 }
 
 function* late({ loop_lag: lag }) {
-  if (lag === null || lag.p95 < LATE) return;
+  if (lag === null || lag.count < ENOUGH || lag.p95 < LATE) return;
   yield {
     tone: "warn",
     icon: "gauge",

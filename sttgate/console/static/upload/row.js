@@ -46,13 +46,13 @@ function Away({ upload }) {
     >
       <${Icon} name="close" size=${18} />
     </button>
-    ${problem && html`<p class="field-error" role="alert">It could not be cancelled. ${problem}</p>`}`;
+    ${problem && !over && html`<p class="field-error" role="alert">It could not be cancelled. ${problem}</p>`}`;
 }
 
 function Progress({ upload }) {
   const phase = upload.phase.value;
-  const measured = ["sending", "transcribing"].includes(phase);
-  const value = measured ? upload.progress.value : undefined;
+  const moving = ["sending", "transcribing"].includes(phase);
+  const value = phase === "decoding" ? undefined : moving ? upload.progress.value : 0;
   return html`<div class="upload-progress">
     <progress max="1" value=${value} aria-label=${`${upload.file.name}: ${NAMES[phase]}`}></progress>
     <p class=${upload.lost.value || phase === "held" ? "strained" : ""}>${standing(upload)}</p>
@@ -62,9 +62,9 @@ function Progress({ upload }) {
 const NAMES = {
   waiting: "waits to be sent",
   sending: "is sent",
-  held: "waits for room",
+  held: "is sent again soon",
   queued: "waits for its turn",
-  decoding: "is read",
+  decoding: "is prepared",
   transcribing: "is transcribed",
 };
 
@@ -79,11 +79,11 @@ function standing(upload) {
     case "sending":
       return sending(upload);
     case "held":
-      return "The gateway has as many files as it takes. It is sent as soon as there is room.";
+      return `${upload.problem.value.message} This page tries it again by itself.`;
     case "queued":
       return "Waits for its turn";
     case "decoding":
-      return "The gateway reads the file";
+      return "The gateway prepares it";
   }
   return `Transcribing, ${percent(upload.progress.value)}`;
 }
@@ -120,9 +120,9 @@ function Outcome({ upload }) {
   const phase = upload.phase.value;
   if (phase === "failed") return html`<${Failed} upload=${upload} />`;
   if (phase === "sent") {
-    return html`<${Notice} tone="ok" title="The gateway has it.">
-      Your key may not read, so what becomes of it cannot be shown here.
-    <//>`;
+    return html`<p>
+      The gateway has it. Your key may not read, so what becomes of it cannot be shown here.
+    </p>`;
   }
   if (phase !== "done") return null;
   const silent = !upload.text.value && !upload.remark.value;
@@ -132,8 +132,12 @@ function Outcome({ upload }) {
       html`<${Notice} tone="warn" title="Not all of it could be transcribed.">${upload.remark.value}<//>`
     }
     ${silent && html`<p class="hint">No words were heard in it.</p>`}
-    <a class="button" href=${`/sessions/${upload.session.value}`}>
-      Open the conversation<span class="for-readers">: ${upload.file.name}</span>
+    <a
+      class="button"
+      href=${`/sessions/${upload.session.value}`}
+      aria-label=${`Open the conversation: ${upload.file.name}`}
+    >
+      Open the conversation
     </a>
   </div>`;
 }

@@ -4,16 +4,18 @@ import { batch, computed, signal } from "../vendor/preact.js";
 import { access } from "../access.js";
 import { events, get, request, sendFile } from "../api.js";
 
-const HELD_FOR = 5000; // milliseconds until a gateway that is full is asked again
-const FIRST_PAUSE = 1000; // milliseconds until a gateway that is gone is looked for, then ever more
+const FIRST_HOLD = 3000; // milliseconds until a file is sent again that could not be, then ever more
+const LAST_HOLD = 60_000;
+const FIRST_PAUSE = 1000; // milliseconds until a gateway that has a file is looked for, then ever more
 const LAST_PAUSE = 15_000;
 const LOOK_INTERVAL = 2500; // milliseconds between two looks at what is not watched
 const RATE_AFTER = 1500; // milliseconds of sending after which its speed says something
+const PASSING = [0, 408, 429, 503]; // states of the gateway or the network, not of the file
 const FRUITLESS = ["unsupported_encoding", "max_duration", "too_large", "bad_request", "unreadable"];
 
 /**
- * "waiting" (for those before it), "sending", "held" (the gateway has too many), "queued", "decoding",
- * "transcribing", "done", "failed", "sent" (taken, but we may not see what becomes of it)
+ * "waiting" (for those before it), "sending", "held" (it is sent again in a moment), "queued",
+ * "decoding", "transcribing", "done", "failed", "sent" (taken, but we may not see what becomes of it)
  * @typedef {"waiting"|"sending"|"held"|"queued"|"decoding"|"transcribing"|"done"|"failed"|"sent"} Phase
  * @typedef {{message: string, again: boolean}} Problem `again`: whether another attempt makes sense
  */
@@ -29,6 +31,7 @@ export class Upload {
   text = signal("");
   /** What may still change. */
   interim = signal("");
+  /** Why it failed, or is held. */
   problem = signal(/** @type {Problem|null} */ (null));
   /** Something about a conversation that is there nevertheless. */
   remark = signal("");
@@ -65,24 +68,26 @@ export class Upload {
     this.#fail(message, false);
   }
 
-  /** Send it; returns once the gateway has it, or that failed. */
+  /** Send it; returns once the gateway has it, or that failed for good. */
   async send() {
+    let hold = FIRST_HOLD;
     for (;;) {
       try {
         this.#id = await this.#send();
+        break;
       } catch (error) {
         if (error.name === "AbortError") return;
-        if (error.status === 429) {
-          this.phase.value = "held";
-          if (await this.#pause(HELD_FOR)) continue;
+        const fruitless = FRUITLESS.includes(error.code);
+        if (fruitless || !PASSING.includes(error.status)) {
+          this.#fail(error.message, !fruitless);
           return;
         }
-        this.#fail(error.message, !FRUITLESS.includes(error.code));
-        return;
+        this.#hold(error.message);
       }
-      this.#follow();
-      return;
+      if (!(await this.#pause(hold))) return;
+      hold = Math.min(2 * hold, LAST_HOLD);
     }
+    this.#follow();
   }
 
   /** Make a failed one a new one. */
@@ -116,8 +121,12 @@ export class Upload {
   }
 
   async #send() {
-    this.progress.value = 0;
-    this.phase.value = "sending";
+    batch(() => {
+      this.progress.value = 0;
+      this.left.value = null;
+      this.problem.value = null;
+      this.phase.value = "sending";
+    });
     const began = performance.now();
     const { id } = await sendFile("/transcriptions", {
       file: this.file,
@@ -210,6 +219,13 @@ export class Upload {
     }
   }
 
+  #hold(message) {
+    batch(() => {
+      this.problem.value = { message, again: true };
+      this.phase.value = "held";
+    });
+  }
+
   #fail(message, again) {
     batch(() => {
       this.problem.value = { message, again };
@@ -224,17 +240,19 @@ export class Upload {
     this.interim.value = "";
   }
 
-  /** Wait; tells whether to go on. @param {number} ms */
+  /** Wait, or until there is a network again; tells whether to go on. @param {number} ms */
   #pause(ms) {
     const { signal } = this.#stop;
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", end);
+        removeEventListener("online", end);
         resolve(!signal.aborted);
       };
       const timer = setTimeout(end, ms);
       signal.addEventListener("abort", end);
+      addEventListener("online", end);
     });
   }
 }
