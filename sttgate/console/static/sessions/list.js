@@ -1,6 +1,6 @@
 // The sessions that were found, page after page, and which of them are selected.
 
-import { batch, computed, signal } from "../vendor/preact.js";
+import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { access } from "../access.js";
 import { get } from "../api.js";
 import { queryOf } from "./filters.js";
@@ -15,6 +15,8 @@ class SessionList {
   phase = signal("loading");
   /** Whether something is being fetched. */
   busy = signal(false);
+  /** Whether the rows are still those of other filters. */
+  outdated = signal(false);
   /** Why the last request failed. */
   problem = signal(/** @type {import("../api.js").ApiError|null} */ (null));
   /** Ids. */
@@ -31,21 +33,31 @@ class SessionList {
   /** Show what these filters find; what is shown already is looked at again. */
   show(filters) {
     this.#query = queryOf(filters);
-    const asked = JSON.stringify([access.key, this.#query]);
+    const asked = JSON.stringify(this.#query);
     const again = asked === this.#asked;
-    const sameUser = this.#asked.startsWith(`[${JSON.stringify(access.key)},`);
     this.#asked = asked;
     if (!again) {
       batch(() => {
         this.selected.value = new Set();
+        this.outdated.value = true;
         // Rows of before stay until there are others: a list that flickers cannot be read.
-        if (this.phase.value === "failed" || !sameUser) {
-          this.rows.value = [];
-          this.phase.value = "loading";
-        }
+        if (this.phase.value === "failed") this.phase.value = "loading";
       });
     }
     return this.#fetch({ limit: again ? this.#shown() : PAGE });
+  }
+
+  /** Forget everything. */
+  clear() {
+    this.#request.abort();
+    this.#asked = "";
+    batch(() => {
+      this.rows.value = [];
+      this.selected.value = new Set();
+      this.#cursor.value = null;
+      this.phase.value = "loading";
+      this.busy.value = false;
+    });
   }
 
   /** Look again. */
@@ -98,7 +110,7 @@ class SessionList {
         this.#cursor.value = page.next_cursor;
         this.problem.value = null;
         this.phase.value = "ready";
-        this.busy.value = false;
+        this.busy.value = this.outdated.value = false;
         this.#keepSelected();
       });
     } catch (error) {
@@ -106,7 +118,7 @@ class SessionList {
       batch(() => {
         this.problem.value = error;
         if (this.rows.value.length === 0) this.phase.value = "failed";
-        this.busy.value = false;
+        this.busy.value = this.outdated.value = false;
       });
     }
   }
@@ -118,3 +130,8 @@ class SessionList {
 }
 
 export const list = new SessionList();
+
+// The next one who signs in must not see what this one saw, not even for a moment.
+effect(() => {
+  if (access.state.value === "out") list.clear();
+});
