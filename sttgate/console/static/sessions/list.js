@@ -3,7 +3,7 @@
 import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { access } from "../access.js";
 import { get } from "../api.js";
-import { queryOf } from "./filters.js";
+import { addressOf, queryOf } from "./filters.js";
 
 const PAGE = 50;
 const MOST = 200; // the API gives no more at once
@@ -24,6 +24,8 @@ class SessionList {
   /** What has just been done, to be told on the page. */
   said = signal("");
   hasMore = computed(() => this.#cursor.value !== null);
+  /** Of the page as it was left: where the way back leads. */
+  address = "/sessions";
   running = computed(() => this.rows.value.some(({ live }) => live));
   #cursor = signal(/** @type {string|null} */ (null));
   #query = {};
@@ -33,6 +35,7 @@ class SessionList {
   /** Show what these filters find; what is shown already is looked at again. */
   show(filters) {
     this.#query = queryOf(filters);
+    this.address = addressOf(filters);
     const asked = JSON.stringify(this.#query);
     const again = asked === this.#asked;
     this.#asked = asked;
@@ -51,6 +54,7 @@ class SessionList {
   clear() {
     this.#request.abort();
     this.#asked = "";
+    this.address = "/sessions";
     batch(() => {
       this.rows.value = [];
       this.selected.value = new Set();
