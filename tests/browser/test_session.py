@@ -358,6 +358,52 @@ async def test_barriers(archive: Archive, start: Start) -> None:
     await opened.assert_clean()
 
 
+async def test_following(archive: Archive, start: Start) -> None:
+    """The page follows what is heard until somebody scrolls, and again when that is asked for."""
+    spoken = [said(n, "one of many", 2.0 * n) for n in range(1, 40)]
+    await archive.keep("follow", *spoken)
+    opened = await (await start())(
+        address(archive.server, "/sessions/follow"), viewport={"width": 900, "height": 600}
+    )
+    page = opened.page
+    await ready(page)
+    await page.get_by_role("button", name="Play", exact=True).click()
+    slider = page.get_by_role("slider", name="Position")
+    await slider.fill("60.1")
+    current = page.locator(".utterance[aria-current]")
+    await expect(current).to_have_attribute("data-line", "30.0")
+    await expect(current).to_be_in_viewport(ratio=1)
+    await page.mouse.move(400, 300)
+    await page.mouse.wheel(0, -2000)
+    chip = page.get_by_role("button", name="Follow the recording")
+    await expect(chip).to_be_visible()
+    await expect(current).to_have_attribute("data-line", "31.0")
+    await expect(current).not_to_be_in_viewport()
+    await chip.click()
+    await expect(current).to_be_in_viewport(ratio=1)
+    await expect(chip).to_have_count(0)
+    await opened.assert_clean()
+
+
+async def test_focus_is_in_sight(archive: Archive, start: Start) -> None:
+    """What the keyboard gets to lies neither under the player nor under the bar at the top."""
+    spoken = [said(n, "one of many", 2.0 * n) for n in range(1, 40)]
+    await archive.keep("sight", *spoken)
+    opened = await (await start())(
+        address(archive.server, "/sessions/sight"), viewport={"width": 900, "height": 600}
+    )
+    page = opened.page
+    await page.get_by_role("button", name="Play from 2 seconds").focus()
+    hidden = """() => { const {top, bottom} = document.activeElement.getBoundingClientRect();
+        const edge = (selector) => document.querySelector(selector).getBoundingClientRect();
+        return top < edge(".talk-tools").bottom || bottom > edge(".dock").top; }"""
+    for key in ("Tab", "Shift+Tab"):
+        for _ in range(30):
+            await page.keyboard.press(key)
+            assert not await page.evaluate(hidden)
+    await opened.assert_clean()
+
+
 async def test_narrow(archive: Archive, start: Start) -> None:
     """Nothing has to be scrolled sideways on a phone; targets are large enough."""
     await archive.keep(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -49,6 +50,9 @@ async def test_search(archive: Archive, start: Start) -> None:
     await page.get_by_role("link", name="Help").click()
     await page.go_back()
     await expect(field).to_have_value("date deliv")
+    await expect(page.locator("mark")).to_have_count(2)
+    await page.get_by_role("link", name="Logistics").click()
+    await page.get_by_role("main").get_by_role("link", name="Sessions").click()
     await expect(page.locator("mark")).to_have_count(2)
     await field.fill("nobody said this")
     await expect(page.get_by_role("heading", name="Nothing found for")).to_be_visible()
@@ -106,7 +110,7 @@ async def test_filters(archive: Archive, start: Start) -> None:
 
 
 async def test_pages(archive: Archive, start: Start) -> None:
-    """A long list grows as its end comes near, until everything is there once."""
+    """A long list grows as its end comes near, and is where it was when somebody comes back to it."""
     for n in range(120):
         await archive.keep(f"many-{n}", metadata={"test": "many"}, title=f"n{n}", recording=False)
     opened = await (await start())(
@@ -122,6 +126,14 @@ async def test_pages(archive: Archive, start: Start) -> None:
     await expect(page.locator(".row-item")).to_have_count(120)
     await expect(more).to_have_count(0)
     assert sorted(await titles(page)) == sorted(f"n{n}" for n in range(120))
+    last = page.locator(".row-item").last
+    await last.scroll_into_view_if_needed()
+    top = await page.evaluate("scrollY")
+    await last.get_by_role("link").click()
+    await expect(page.get_by_role("heading", level=1, name=re.compile("^n[0-9]+$"))).to_be_focused()
+    await page.go_back()
+    await expect(last).to_be_in_viewport()
+    assert await page.evaluate("scrollY") == top
     await opened.assert_clean()
 
 

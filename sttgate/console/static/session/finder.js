@@ -11,12 +11,12 @@ export class Finder {
   /** Which of the places one is at, from 0. */
   at = signal(0);
   places = computed(() => (this.#terms.value.length === 0 ? [] : this.#find()));
-  #lines;
+  #folded; // folding takes longer than looking, and is done once
   #terms = computed(() => termsOf(this.text.value));
 
   /** @param {import("../vendor/preact.js").ReadonlySignal<import("./words.js").Line[]>} lines */
   constructor(lines) {
-    this.#lines = lines;
+    this.#folded = computed(() => lines.value.map((line) => ({ line, ...fold(line.text) })));
   }
 
   /** @param {string} text as in the search of the list: all words, those in quotes next to each other */
@@ -40,8 +40,7 @@ export class Finder {
 
   #find() {
     const places = [];
-    for (const line of this.#lines.value) {
-      const { folded, origin } = fold(line.text);
+    for (const { line, folded, origin } of this.#folded.value) {
       const spans = this.#terms.value.map((term) => occurrences(folded, term));
       if (spans.some((found) => found.length === 0)) continue;
       places.push({ line, spans: spans.flat().map(([from, to]) => [origin[from], origin[to]]) });

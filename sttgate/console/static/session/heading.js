@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { clock, count, dayAndTime, spoken } from "../format.js";
 import { Icon } from "../parts/icon.js";
+import { list } from "../sessions/list.js";
 import { STATES } from "../sessions/states.js";
 
 /** What a session without a title is called. */
@@ -20,7 +21,7 @@ export function Heading({ conversation, editable, children }) {
     requestAnimationFrame(() => pencil.current?.focus());
   };
   return html`<header class="session-head">
-    <p class="back"><a href="/sessions"><${Icon} name="chevron" size=${16} /> Sessions</a></p>
+    <p class="back"><a href=${list.address}><${Icon} name="chevron" size=${16} /> Sessions</a></p>
     ${
       editing
         ? html`<${TitleForm} conversation=${conversation} onClose=${close} />`

@@ -1,6 +1,6 @@
 // The session page: one conversation, to be heard, read, named, exported and deleted.
 
-import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { access } from "../access.js";
 import { request } from "../api.js";
 import { Icon } from "../parts/icon.js";
@@ -31,10 +31,18 @@ export function SessionPage({ params, query }) {
   useEffect(() => {
     if (session) document.title = `${titleOf(session)} · sttgate`;
   }, [session?.title, session?.created_at]);
+  const phase = conversation.phase.value;
+  const focused = useRef(false);
+  useLayoutEffect(() => {
+    // The heading that had the focus has gone with the waiting: its place is taken by this one.
+    if (phase === "loading" || !focused.current || document.activeElement !== document.body) return;
+    focused.current = false;
+    document.querySelector("main h1")?.focus({ preventScroll: true });
+  }, [phase]);
   if (!allowed) return html`<${NotAllowed} />`;
-  switch (conversation.phase.value) {
+  switch (phase) {
     case "loading":
-      return html`<h1 class="for-readers" tabindex="-1">Session</h1>
+      return html`<h1 class="for-readers" tabindex="-1" onFocus=${() => (focused.current = true)}>Session</h1>
         <${Skeleton} lines=${9} />`;
     case "missing":
       return html`<${Missing} />`;

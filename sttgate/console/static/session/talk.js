@@ -50,7 +50,8 @@ export function Talk({ conversation, editable, q, at }) {
   const finder = useMemo(() => new Finder(conversation.lines), [conversation]);
   const following = useMemo(() => signal(true), [conversation]);
 
-  const lineOf = (key) => words.current?.querySelector(`[data-line="${key}"]`) ?? null;
+  const elements = useRef(/** @type {Map<string, Element>} */ (new Map()));
+  const lineOf = (key) => elements.current.get(key) ?? null;
   const textOf = (key) => lineOf(key)?.querySelector(".utterance-text") ?? null;
   const onSeek = useCallback(
     (time, play = false) => {
@@ -68,6 +69,8 @@ export function Talk({ conversation, editable, q, at }) {
   };
 
   useLayoutEffect(() => {
+    const rendered = [...(words.current?.querySelectorAll("[data-line]") ?? [])];
+    elements.current = new Map(rendered.map((element) => [element.getAttribute("data-line"), element]));
     cursor.current = player && words.current ? new Cursor(words.current, lines) : null;
     if (player?.used.value) cursor.current?.move(player.time.value);
   }, [player, lines]);

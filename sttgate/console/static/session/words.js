@@ -27,6 +27,7 @@ function turnsOf(utterance) {
     const label = piece.speaker ?? utterance.speaker ?? `Channel ${utterance.channel + 1}`;
     const timed = piece.start !== undefined;
     let turn = turns.at(-1);
+    if (timed && turn && !turn.pieces.some(({ start }) => start !== undefined)) turn.label = label;
     if (!turn || (timed && turn.label !== label)) {
       const key = `${utterance.number}.${turns.length}`;
       const start = turn ? piece.start : utterance.start;

@@ -1,9 +1,9 @@
 // The sessions that were found, page after page, and which of them are selected.
 
-import { batch, computed, signal } from "../vendor/preact.js";
+import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { access } from "../access.js";
 import { get } from "../api.js";
-import { queryOf } from "./filters.js";
+import { addressOf, queryOf } from "./filters.js";
 
 const PAGE = 50;
 const MOST = 200; // the API gives no more at once
@@ -15,6 +15,8 @@ class SessionList {
   phase = signal("loading");
   /** Whether something is being fetched. */
   busy = signal(false);
+  /** Whether the rows are still those of other filters. */
+  outdated = signal(false);
   /** Why the last request failed. */
   problem = signal(/** @type {import("../api.js").ApiError|null} */ (null));
   /** Ids. */
@@ -22,6 +24,8 @@ class SessionList {
   /** What has just been done, to be told on the page. */
   said = signal("");
   hasMore = computed(() => this.#cursor.value !== null);
+  /** Of the page as it was left: where the way back leads. */
+  address = "/sessions";
   running = computed(() => this.rows.value.some(({ live }) => live));
   #cursor = signal(/** @type {string|null} */ (null));
   #query = {};
@@ -31,21 +35,33 @@ class SessionList {
   /** Show what these filters find; what is shown already is looked at again. */
   show(filters) {
     this.#query = queryOf(filters);
-    const asked = JSON.stringify([access.key, this.#query]);
+    this.address = addressOf(filters);
+    const asked = JSON.stringify(this.#query);
     const again = asked === this.#asked;
-    const sameUser = this.#asked.startsWith(`[${JSON.stringify(access.key)},`);
     this.#asked = asked;
     if (!again) {
       batch(() => {
         this.selected.value = new Set();
+        this.outdated.value = true;
         // Rows of before stay until there are others: a list that flickers cannot be read.
-        if (this.phase.value === "failed" || !sameUser) {
-          this.rows.value = [];
-          this.phase.value = "loading";
-        }
+        if (this.phase.value === "failed") this.phase.value = "loading";
       });
     }
     return this.#fetch({ limit: again ? this.#shown() : PAGE });
+  }
+
+  /** Forget everything. */
+  clear() {
+    this.#request.abort();
+    this.#asked = "";
+    this.address = "/sessions";
+    batch(() => {
+      this.rows.value = [];
+      this.selected.value = new Set();
+      this.#cursor.value = null;
+      this.phase.value = "loading";
+      this.busy.value = false;
+    });
   }
 
   /** Look again. */
@@ -98,7 +114,7 @@ class SessionList {
         this.#cursor.value = page.next_cursor;
         this.problem.value = null;
         this.phase.value = "ready";
-        this.busy.value = false;
+        this.busy.value = this.outdated.value = false;
         this.#keepSelected();
       });
     } catch (error) {
@@ -106,7 +122,7 @@ class SessionList {
       batch(() => {
         this.problem.value = error;
         if (this.rows.value.length === 0) this.phase.value = "failed";
-        this.busy.value = false;
+        this.busy.value = this.outdated.value = false;
       });
     }
   }
@@ -118,3 +134,8 @@ class SessionList {
 }
 
 export const list = new SessionList();
+
+// The next one who signs in must not see what this one saw, not even for a moment.
+effect(() => {
+  if (access.state.value === "out") list.clear();
+});

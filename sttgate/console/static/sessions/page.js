@@ -54,7 +54,7 @@ function Content({ filters }) {
   if (list.rows.value.length === 0) {
     return filters.q.trim() || narrowed(filters) ? html`<${NoMatch} filters=${filters} />` : html`<${None} />`;
   }
-  return html`<div class="list" aria-busy=${list.busy.value ? "true" : "false"}>
+  return html`<div class="list" aria-busy=${list.outdated.value ? "true" : "false"}>
       <${Rows} q=${filters.q} selectable=${true} />
     </div>
     <${More} />`;

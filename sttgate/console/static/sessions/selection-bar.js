@@ -47,7 +47,7 @@ export function SelectionBar({ onProblem }) {
           onChange=${() => list.selectAll(!all)}
         />
       </label>
-      <p role="status">${`${ids.length} selected`}</p>
+      <p role="status">${ids.length} <span>selected</span></p>
       <div class="row">
         <${Menu}
           label=${busy ? "Exporting …" : "Export"}
