@@ -63,7 +63,9 @@ class Feed(AudioInput):
                 self.delivered_finalizes.append(request)
                 return Control.FINALIZE
             # Not asked for live audio, which is most: it comes at its own pace.
-            paced = self._max_speed is not None and self._log.size - self.position > self._live_bytes
+            paced = (
+                self._max_speed is not None and self._log.size - self.position > self._live_bytes
+            )
             if paced:
                 await self._pace()
             upto = self._limit
