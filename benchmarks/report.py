@@ -184,7 +184,30 @@ def _growth(result: Result) -> str:
 
 
 def _search(result: Result) -> str:
-    raise NotImplementedError
+    searches = [
+        [kind, number(row["p50_ms"]), number(row["p95_ms"]), f"{row['found']:.0%}"]
+        for kind, row in result["search"].items()
+    ]
+    sizes = result["sizes"]
+    rows = [
+        [what, *(number(row[key]["p95_ms"]) for row in sizes.values())]
+        for what, key in (
+            ("first page of the list, p95", "first_page"),
+            ("a later page, p95", "a_later_page"),
+            ("the list of one provider, p95", "by_provider"),
+            ("one whole session, p95", "one_session"),
+        )
+    ]
+    for what, key in (("", "start_ms"), (", of CPU", "start_cpu_ms")):
+        rows.append([f"start of `sttgate serve`{what}", *(spread(r[key]) for r in sizes.values())])
+    return (
+        _rows(
+            [f"search {result['utterances']} utterances for", "p50 ms", "p95 ms", "found"],
+            searches,
+        )
+        + "\n\n"
+        + _rows(["ms with … sessions stored", *sizes], rows)
+    )
 
 
 _TABLES: Mapping[str, Callable[[Result], str]] = {

@@ -37,11 +37,11 @@ class AudioFormat:
 
     def seconds(self, size: int) -> float:
         """Return how long ``size`` bytes last."""
-        return size / self.bytes_per_second
+        return size / (SAMPLE_BYTES * self.channels * self.sample_rate)
 
     def bytes(self, seconds: float) -> int:
         """Return the size of ``seconds`` of audio, rounded to a whole frame."""
-        return round(seconds * self.sample_rate) * self.frame_bytes
+        return round(seconds * self.sample_rate) * SAMPLE_BYTES * self.channels
 
 
 def wav_header(audio_format: AudioFormat, data_bytes: int | None = None) -> bytes:

@@ -110,17 +110,19 @@ def transcript(results: Results, settled: float, heard: float) -> Transcript:
     """
     alternatives = results.channel.alternatives
     best = alternatives[0] if alternatives else Alternative("")
-    start = min(max(round(results.start, 3), settled), heard)
-    end = min(max(round(results.start + results.duration, 3), start), heard)
+    start = _within(results.start, settled, heard)
+    end = _within(results.start + results.duration, start, heard)
     words = tuple(
-        Word(
-            text=word.punctuated_word or word.word,
-            start=min(max(round(word.start, 3), start), end),
-            end=min(max(round(word.end, 3), start), end),
-            confidence=word.confidence,
-            speaker=None if word.speaker is None else str(word.speaker),
-        )
-        for word in best.words
+        [
+            Word(
+                text=word.punctuated_word or word.word,
+                start=(begin := _within(word.start, start, end)),
+                end=_within(word.end, begin, end),
+                confidence=word.confidence,
+                speaker=None if word.speaker is None else str(word.speaker),
+            )
+            for word in best.words
+        ]
     )
     speakers = {word.speaker for word in words}
     return Transcript(
@@ -134,3 +136,13 @@ def transcript(results: Results, settled: float, heard: float) -> Transcript:
         language=best.languages[0] if best.languages else None,
         speaker=speakers.pop() if len(speakers) == 1 else None,
     )
+
+
+def _within(seconds: float, low: float, high: float) -> float:
+    """Return ``seconds`` in whole milliseconds, kept between two bounds that may be finer."""
+    if seconds <= low:
+        return low
+    if seconds >= high:
+        return high
+    seconds = round(seconds * 1000) / 1000  # ten times faster than round(seconds, 3)
+    return low if seconds < low else min(seconds, high)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sttgate import (
     AudioInput,
@@ -75,6 +75,8 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._waiting: asyncio.Timeout | None = None
+        self._listener: asyncio.Task[Any] | None = None  # who waits for a message without a timer
+        self._woken = False
         self._sent = 0
         self._sent_at = self._loop.time()
         self._settled = 0.0
@@ -120,8 +122,11 @@ class Stream:
         if self._feeder.done():
             self._feeder.result()
         try:
-            async with asyncio.timeout_at(self._due()) as self._waiting:
-                raw = await self._connection.recv()
+            if (due := self._due()) is None:
+                raw = await self._receive_untimed()
+            else:
+                async with asyncio.timeout_at(due) as self._waiting:
+                    raw = await self._connection.recv()
         except TimeoutError:
             return self._overdue()
         except Closed as closed:
@@ -140,6 +145,24 @@ class Stream:
         self._malformed = 0
         return self._events(message)
 
+    async def _receive_untimed(self) -> Any:
+        """Return the next message, or raise TimeoutError when woken.
+
+        While nothing is due, which is most of the time: a timer that never fires costs as much as
+        all else there is to do for a message.
+        """
+        task = self._listener = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        try:
+            return await self._connection.recv()
+        except asyncio.CancelledError:
+            if self._woken and task.uncancel() <= cancelling:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._listener, self._woken = None, False
+
     # -- time ---------------------------------------------------------------------------------
 
     def _due(self) -> float | None:
@@ -152,6 +175,9 @@ class Stream:
         """Have ``receive`` look again at what is due and at the feeder."""
         if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(self._loop.time())
+        elif self._listener is not None and not self._woken:
+            self._woken = True
+            self._listener.cancel()
 
     def _overdue(self) -> list[ProviderEvent]:
         now = self._loop.time()

@@ -38,11 +38,11 @@ class EventsGone(SttgateError):
 class EventLog:
     """Appended by the session, read from any ``seq`` by any number of readers.
 
-    ``ended``: nothing is appended any more.
+    ``visible_seq`` is the last one that readers may see. ``ended``: nothing is appended any more.
     """
 
     def __init__(self, file: SpoolFile, spool: Spool, last_seq: int = 0) -> None:
-        self.last_seq = last_seq
+        self.last_seq = self.visible_seq = last_seq
         self.ended = False
         self._file = file
         self._spool = spool
@@ -63,13 +63,19 @@ class EventLog:
         return entry
 
     def reader(
-        self, after: int, notify: Callable[[], None], *, watching: bool = False
+        self,
+        after: int,
+        notify: Callable[[], None],
+        *,
+        watching: bool = False,
+        durable_only: bool = False,
     ) -> EventReader:
         """Return a reader of everything after ``seq``; ``notify`` is called when there is more.
 
-        ``watching``: one that the session owes nothing, so is not kept for.
+        ``watching``: one that the session owes nothing, so is not kept for. ``durable_only``: one
+        that is not called for interims, though it may find some beside what it is called for.
         """
-        reader = EventReader(self, after, notify, watching)
+        reader = EventReader(self, after, notify, watching, durable_only)
         self._readers.add(reader)
         return reader
 
@@ -104,14 +110,24 @@ class EventLog:
     def _publish_written(self) -> None:
         # While the disk refuses, live words go on; what is pending is written when it recovers.
         visible = self._file.size if self._file.failing else self._file.written
-        published = False
+        before, durable = self.visible_seq, False
         while self._unpublished and self._unpublished[0][1] <= visible:
-            self._recent.append(self._unpublished.popleft()[0])
-            published = True
-        if published:
-            self._trim()
-            for reader in self._readers:
-                reader._notify()
+            entry = self._unpublished.popleft()[0]
+            self._recent.append(entry)
+            self.visible_seq = entry.seq
+            durable = durable or entry.durable
+        if self.visible_seq == before:
+            return
+        told = []
+        for reader in self._readers:
+            if durable or not reader.durable_only:
+                told.append(reader)
+            elif reader.after == before:
+                reader.after = self.visible_seq
+                self._reader_moved.set()
+        self._trim()
+        for reader in told:
+            reader._notify()
 
     def _trim(self) -> None:
         """Forget what every reader has seen; beyond the bound, stale interims, then the oldest.
@@ -154,13 +170,24 @@ class EventReader:
     """A cursor on an event log."""
 
     def __init__(
-        self, log: EventLog, after: int, notify: Callable[[], None], watching: bool = False
+        self,
+        log: EventLog,
+        after: int,
+        notify: Callable[[], None],
+        watching: bool = False,
+        durable_only: bool = False,
     ) -> None:
         self.after = after
         self.watching = watching
+        self.durable_only = durable_only
         self._log = log
         self._notify = notify
         self._offset = 0
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether everything that may be seen was taken."""
+        return self.after >= self._log.visible_seq
 
     async def take(self) -> list[AnyEntry]:
         """Return what is new, in order of ``seq``, without waiting; interims may be skipped.

@@ -42,6 +42,8 @@ class Feed(AudioInput):
         self._log = log
         self._channel = channel
         self._converter = Converter(log.format, channel, sample_rate)
+        self._limit = log.format.bytes(MAX_CHUNK)
+        self._live_bytes = log.format.bytes(_LIVE_LAG)
         self._max_speed = max_speed
         self._due = 0.0
         self._on_connected = on_connected
@@ -52,7 +54,6 @@ class Feed(AudioInput):
         """Return the next chunk or control, or None once the log has ended and all is read."""
         if not self.connected and self._waits_since is not None:
             self._note_asked(self._waits_since)
-        limit = self._log.format.bytes(MAX_CHUNK)
         while not (self.exhausted or self.abandoned):
             request = self._next_finalize()
             if request is not None and request.position <= self.position:
@@ -61,13 +62,20 @@ class Feed(AudioInput):
                     return rest
                 self.delivered_finalizes.append(request)
                 return Control.FINALIZE
-            if self._max_speed is not None:
+            # Not asked for live audio, which is most: it comes at its own pace.
+            paced = (
+                self._max_speed is not None and self._log.size - self.position > self._live_bytes
+            )
+            if paced:
                 await self._pace()
-            upto = limit if request is None else min(limit, request.position - self.position)
+            upto = self._limit
+            if request is not None:
+                upto = min(upto, request.position - self.position)
             if pcm := await self._log.read(self.position, upto):
                 if not self.connected:
                     self._waits_since = time.monotonic()
-                self._charge(len(pcm))
+                if paced:
+                    self._charge(len(pcm))
                 self.position += len(pcm)
                 if chunk := self._converter.convert(pcm):
                     return chunk
@@ -94,16 +102,11 @@ class Feed(AudioInput):
 
     async def _pace(self) -> None:
         """Wait until a provider that takes ``max_speed`` times real time has had what came before."""
-        now = asyncio.get_running_loop().time()
-        backlog = self._log.format.seconds(self._log.size - self.position)
-        if backlog <= _LIVE_LAG:
-            self._due = now
-            return
-        if self._due > now:
-            await asyncio.sleep(self._due - now)
+        if (wait := self._due - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(wait)
 
     def _charge(self, size: int) -> None:
         """Note that ``size`` bytes are handed over, which takes their time at ``max_speed``."""
-        if self._max_speed is not None:
-            now = asyncio.get_running_loop().time()
-            self._due = max(self._due, now) + self._log.format.seconds(size) / self._max_speed
+        assert self._max_speed is not None
+        now = asyncio.get_running_loop().time()
+        self._due = max(self._due, now) + self._log.format.seconds(size) / self._max_speed

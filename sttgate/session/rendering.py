@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import msgspec
 from msgspec import UNSET
 
@@ -14,8 +16,8 @@ _encode = msgspec.json.Encoder().encode
 def render(entry: AnyEntry, *, words: bool) -> str:
     """Return an entry as protocol 2 sends it; words of a transcript only where asked for."""
     if isinstance(entry, entries.Transcript) and not words:
-        fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
-        entry = entries.Transcript(**(fields | {"words": UNSET}))
+        entry = copy.copy(entry)  # others render the same entry
+        entry.words = UNSET
     return _encode(entry).decode()
 
 

@@ -194,7 +194,7 @@ class _Feeder:
         self._provider: str | None = None
         self._until: int | None = None
         self._more = asyncio.Event()
-        self._reader = events.reader(0, self._more.set)
+        self._reader = events.reader(0, self._more.set, durable_only=True)
         self._task = asyncio.create_task(self._run(), name="store")
 
     async def finish(self, end: SessionEnd) -> None:

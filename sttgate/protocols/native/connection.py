@@ -340,6 +340,7 @@ class NativeConnection:
 
     async def _write(self) -> None:
         while True:
+            self._wake.clear()  # first, so that whatever comes from here on is not slept through
             while self._replies:
                 await self._send(self._replies.popleft())
             reader = self._reader
@@ -358,9 +359,8 @@ class NativeConnection:
                 if not self._closing.done():
                     self._closing.set_result(self._close_with)
                 return
-            if not batch:
+            if not batch or self._reader is None or self._reader.up_to_date:
                 await self._wake.wait()
-                self._wake.clear()
 
     async def _send(self, text: str) -> None:
         transport = self._transport
