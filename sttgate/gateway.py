@@ -204,10 +204,9 @@ class Gateway:
 
     async def _open_session(self, params: SessionParams, caller: Caller) -> Session:
         self._refuse_while_draining()
-        self.admission.check(caller)
-        chain = self._chain_for(params)
-        self.admission.enter(params.id, caller)
+        await self.admission.enter(params.id, caller)
         try:
+            chain = self._chain_for(params)
             folder = await self._folder_for(params)
         except BaseException:
             self.admission.leave(params.id)

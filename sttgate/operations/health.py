@@ -36,7 +36,7 @@ class Health:
         """
         gateway = self._gateway
         checked = await gateway.check_stores()
-        full = gateway.admission.full
+        full = await gateway.admission.is_full()
         ready = gateway.welcomes and not full and checked["spool"] and not self._long_out(checked)
         body = {
             "status": "ok" if ready else "unavailable",

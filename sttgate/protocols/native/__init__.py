@@ -39,7 +39,7 @@ class NativeEndpoint:
         """Serve one client."""
         check_handshake(request)
         address = client_address(request, self._gateway.admission.limits.trusted_proxies)
-        self._count_connect(address)
+        await self._count_connect(address)
         version = request.query.get("protocol", "1")
         if version not in ("1", "2"):
             raise web.HTTPBadRequest(text=f"protocol must be 1 or 2, not {version[:20]!r}\n")
@@ -67,8 +67,8 @@ class NativeEndpoint:
             self._connections.discard(connection)
         return response
 
-    def _count_connect(self, address: str) -> None:
-        if wait := self._gateway.admission.connect(address):
+    async def _count_connect(self, address: str) -> None:
+        if wait := await self._gateway.admission.connect(address):
             self._gateway.tally.rejected["too_many_connects"] += 1
             raise web.HTTPTooManyRequests(
                 text="Too many connections came from this address. Try again later.\n",
