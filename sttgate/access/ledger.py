@@ -64,19 +64,19 @@ class Ledger(ABC):
         """Use the token with this id, which ends at ``expires_at`` (epoch); False if it was used."""
 
 
-class OwnLedger(Ledger):
-    """A ledger in the memory of this process."""
+class Counts:
+    """What a ledger says, kept in memory. The methods are those of ``Ledger``."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, tuple[str | None, str | None]] = {}
         self._allowances: dict[str, Allowance] = {}
         self._spent: dict[str, float] = {}
 
-    async def enter(
+    def enter(
         self, session_id: str, key: str | None, address: str | None, most: Most
     ) -> Refusal | None:
         """Count a session of ``key`` from ``address``, unless there are too many already."""
-        if await self.is_full(most.all):
+        if self.is_full(most.all):
             return Refusal("all", len(self._sessions))
         if most.key is not None and key is not None:
             mine = sum(other == key for other, _ in self._sessions.values())
@@ -93,26 +93,26 @@ class OwnLedger(Ledger):
         """Count it no more."""
         self._sessions.pop(session_id, None)
 
-    async def is_full(self, most: int) -> bool:
+    def is_full(self, most: int) -> bool:
         """Whether there are ``most`` sessions."""
         return len(self._sessions) >= most
 
-    async def wait(self, what: str, who: str, per_minute: float) -> float:
+    def wait(self, what: str, who: str, per_minute: float) -> float:
         """Return the seconds until ``who`` may do ``what`` again, 0 if now."""
         return self._allowance(what, per_minute).wait(who)
 
-    async def attempt(self, what: str, who: str, per_minute: float) -> float:
+    def attempt(self, what: str, who: str, per_minute: float) -> float:
         """Note that ``who`` does ``what``, or if that is too often return the seconds to wait."""
         allowance = self._allowance(what, per_minute)
         if not (wait := allowance.wait(who)):
             allowance.take(who)
         return wait
 
-    async def is_unspent(self, token: str) -> bool:
+    def is_unspent(self, token: str) -> bool:
         """Whether the token with this id was not used yet."""
         return token not in self._spent
 
-    async def spend(self, token: str, expires_at: float) -> bool:
+    def spend(self, token: str, expires_at: float) -> bool:
         """Use the token with this id, which ends at ``expires_at`` (epoch); False if it was used."""
         if token in self._spent:
             return False
@@ -127,3 +127,40 @@ class OwnLedger(Ledger):
         if known is None or known.per_minute != per_minute:
             known = self._allowances[what] = Allowance(per_minute)
         return known
+
+
+class OwnLedger(Ledger):
+    """The ledger of a gateway that is one process."""
+
+    def __init__(self) -> None:
+        self._counts = Counts()
+
+    async def enter(
+        self, session_id: str, key: str | None, address: str | None, most: Most
+    ) -> Refusal | None:
+        """Count a session of ``key`` from ``address``, unless there are too many already."""
+        return self._counts.enter(session_id, key, address, most)
+
+    def leave(self, session_id: str) -> None:
+        """Count it no more."""
+        self._counts.leave(session_id)
+
+    async def is_full(self, most: int) -> bool:
+        """Whether there are ``most`` sessions."""
+        return self._counts.is_full(most)
+
+    async def wait(self, what: str, who: str, per_minute: float) -> float:
+        """Return the seconds until ``who`` may do ``what`` again, 0 if now."""
+        return self._counts.wait(what, who, per_minute)
+
+    async def attempt(self, what: str, who: str, per_minute: float) -> float:
+        """Note that ``who`` does ``what``, or if that is too often return the seconds to wait."""
+        return self._counts.attempt(what, who, per_minute)
+
+    async def is_unspent(self, token: str) -> bool:
+        """Whether the token with this id was not used yet."""
+        return self._counts.is_unspent(token)
+
+    async def spend(self, token: str, expires_at: float) -> bool:
+        """Use the token with this id, which ends at ``expires_at`` (epoch); False if it was used."""
+        return self._counts.spend(token, expires_at)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
@@ -17,10 +19,11 @@ from sttgate.api.routing import Answer, Operation
 from sttgate.gateway import Gateway
 from sttgate.plugins import PluginInfo
 from sttgate.session.chain import ConfiguredProvider
+from sttgate.workers.sums import Sums
 
 
 class SessionsStatus(AnswerModel):
-    """Sessions of this process."""
+    """Sessions of the gateway."""
 
     live: int
     """Sessions that are open or being stored."""
@@ -100,6 +103,20 @@ class Status(AnswerModel):
     """About the configuration."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """What is counted, with the figures of all workers if there are several.
+
+    ``ended`` sessions by state; ``errors`` by provider and code.
+    """
+
+    live: int
+    ended: dict[str, int]
+    switches: int
+    errors: dict[str, dict[str, int]]
+    spool_bytes: int
+
+
 class StatusApi:
     """The operation that tells the state."""
 
@@ -126,36 +143,34 @@ class StatusApi:
         """Return the state; the stores are asked whether they can write."""
         gateway = self._gateway
         stores = await gateway.check_stores()
+        texts = await gateway.peers.metrics()
+        counted = _of_all(Sums(texts)) if texts is not None else _of(gateway)
         return Status(
             version=version("sttgate"),
             uptime_s=round(time.monotonic() - self._started_at, 3),
             ready=gateway.welcomes and all(stores.values()),
             draining=not gateway.welcomes,
-            sessions=self._sessions(),
-            switches=gateway.tally.switches,
-            providers=[*self._providers()],
+            sessions=self._sessions(counted),
+            switches=counted.switches,
+            providers=[*self._providers(counted)],
             stores=StoresStatus.model_validate(
                 {name: "ok" if good else "failing" for name, good in stores.items()}
             ),
-            spool=await self._spool(),
+            spool=await self._spool(counted),
             plugins=[*self._plugins()],
             warnings=list(gateway.warnings),
         )
 
-    def _sessions(self) -> SessionsStatus:
-        gateway = self._gateway
-        most = gateway.admission.max_sessions
-        ended: dict[str, int] = {}
-        for (_, _, outcome), count in gateway.tally.sessions.items():
-            ended[str(outcome)] = ended.get(outcome, 0) + count
+    def _sessions(self, counted: _Counted) -> SessionsStatus:
+        most = self._gateway.admission.max_sessions
         return SessionsStatus(
-            live=len(gateway.sessions), max=None if most == sys.maxsize else most, ended=ended
+            live=counted.live, max=None if most == sys.maxsize else most, ended=counted.ended
         )
 
-    def _providers(self) -> Iterator[ProviderStatus]:
+    def _providers(self, counted: _Counted) -> Iterator[ProviderStatus]:
         gateway = self._gateway
         for provider in gateway.providers.values():
-            yield self._provider(provider)
+            yield self._provider(provider, counted)
         for skip in gateway.skipped:
             yield ProviderStatus(
                 name=skip.name,
@@ -168,7 +183,7 @@ class StatusApi:
                 reason=skip.reason,
             )
 
-    def _provider(self, provider: ConfiguredProvider) -> ProviderStatus:
+    def _provider(self, provider: ConfiguredProvider, counted: _Counted) -> ProviderStatus:
         gateway = self._gateway
         failure = provider.breaker.last_failure
         return ProviderStatus(
@@ -180,23 +195,17 @@ class StatusApi:
             last_error=LastError(code=failure.code, message=failure.message, at=instant(failure.at))
             if failure is not None
             else None,
-            errors={
-                str(code): count
-                for (name, code), count in gateway.tally.provider_errors.items()
-                if name == provider.name
-            },
+            errors=counted.errors.get(provider.name, {}),
             reason=None,
         )
 
-    async def _spool(self) -> SpoolStatus:
+    async def _spool(self, counted: _Counted) -> SpoolStatus:
         gateway = self._gateway
         try:
             free: int | None = await gateway.spool.free_bytes()
         except OSError:
             free = None
-        return SpoolStatus(
-            free_bytes=free, bytes=sum(session.audio.size for session in gateway.sessions.values())
-        )
+        return SpoolStatus(free_bytes=free, bytes=counted.spool_bytes)
 
     def _plugins(self) -> Iterator[PluginStatus]:
         plugins = self._gateway.plugins
@@ -207,6 +216,40 @@ class StatusApi:
         for error in plugins.errors:
             if error.info is not None:
                 yield _plugin(error.info, "broken")
+
+
+def _of(gateway: Gateway) -> _Counted:
+    ended: Counter[str] = Counter()
+    for (_, _, outcome), count in gateway.tally.sessions.items():
+        ended[str(outcome)] += count
+    errors: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (provider, code), count in gateway.tally.provider_errors.items():
+        errors[provider][str(code)] = count
+    return _Counted(
+        live=len(gateway.sessions),
+        ended=dict(ended),
+        switches=gateway.tally.switches,
+        errors=errors,
+        spool_bytes=sum(session.audio.size for session in gateway.sessions.values()),
+    )
+
+
+def _of_all(sums: Sums) -> _Counted:
+    errors = "sttgate_provider_errors_total"
+    return _Counted(
+        live=int(sums.total("sttgate_sessions_active")),
+        ended=_whole(sums.by("sttgate_sessions_total", "outcome")),
+        switches=int(sums.total("sttgate_provider_switches_total")),
+        errors={
+            provider: _whole(sums.by(errors, "code", provider=provider))
+            for provider in sums.by(errors, "provider")
+        },
+        spool_bytes=int(sums.total("sttgate_spool_bytes")),
+    )
+
+
+def _whole(values: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(value) for name, value in values.items()}
 
 
 def _plugin(info: PluginInfo, state: Literal["loaded", "disabled", "broken"]) -> PluginStatus:

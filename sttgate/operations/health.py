@@ -44,7 +44,7 @@ class Health:
             "full": full,
             "providers": {provider.name: _state(provider) for provider in gateway.chain},
             "stores": {name: "ok" if good else "failing" for name, good in checked.items()},
-            "sessions": len(gateway.sessions),
+            "sessions": await gateway.peers.count(len(gateway.sessions)),
         }
         return web.json_response(body, status=200 if ready else 503)
 
