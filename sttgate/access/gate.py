@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from aiohttp.typedefs import Handler, Middleware
 from sttgate.access.addresses import client_address, is_loopback
 from sttgate.access.credentials import Credential, presented
 from sttgate.access.issuers import Issuer
-from sttgate.access.keys import PREFIX, Key, KeyFile, KeyFileError
+from sttgate.access.keys import PREFIX, KeyFile, KeyFileError
 from sttgate.access.ledger import Ledger, OwnLedger
 from sttgate.access.principal import EVERYBODY, Principal, Scope
 from sttgate.access.tokens import Tokens, load_secret
@@ -149,7 +148,7 @@ class Gate:
     async def _principal(self, credential: Credential, use_token: bool) -> Principal | None:
         secret, in_url = credential
         if secret.startswith(PREFIX):
-            key = None if in_url else self._find_key(secret)
+            key = None if in_url else self.keys.find(secret)
             return key.principal if key is not None else None
         assert self._tokens is not None
         principal = await self._tokens.check(secret, use=use_token)
@@ -158,15 +157,6 @@ class Gate:
         if self._issuer is not None and not in_url:
             return await self._issuer.check(secret)
         return None
-
-    def _find_key(self, secret: str) -> Key | None:
-        key = self.keys.find(secret)
-        if key is None:
-            # Perhaps it was made just now, by another process.
-            with contextlib.suppress(KeyFileError):
-                if self.keys.refresh():
-                    key = self.keys.find(secret)
-        return key
 
     async def _watch(self) -> None:
         known = self.keys.version
