@@ -10,11 +10,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sttgate.audio import AudioFormat, wav_header
 from sttgate.protocols.native import PATH
 from tests.faults.caller import Caller
 from tests.faults.patience import until
@@ -135,6 +137,28 @@ async def test_resuming_through_another_worker(together: Together) -> None:
         assert pcm_of(await answer.read()) == speech(NUMBERS)
 
 
+async def test_uploads(together: Together) -> None:
+    """A file can be watched, and cancelled, through the worker that did not get it."""
+    pcm = speech(NUMBERS)
+    wav = wav_header(AudioFormat(), len(pcm)) + pcm
+    headers = {"Content-Type": "audio/wav"}
+    async with together.http(1) as one, together.http(2) as two:
+        _, accepted = await one.ask("POST", "/api/v1/transcriptions", data=wav, headers=headers)
+        async with two.session.get(f"/api/v1/transcriptions/{accepted['id']}/events") as events:
+            said = (await events.text()).splitlines()
+        assert "event: done" in said
+        status, done = await two.ask("GET", f"/api/v1/transcriptions/{accepted['id']}")
+        assert (status, done["state"], done["duration"]) == (200, "done", 4.0)
+        assert (await stored(together, 2, accepted["id"]))["text"] == spell(NUMBERS)
+        long = BytesIO(wav_header(AudioFormat(), 200 * len(pcm)) + 200 * pcm)
+        _, accepted = await one.ask("POST", "/api/v1/transcriptions", data=long, headers=headers)
+        address = f"/api/v1/transcriptions/{accepted['id']}"
+        async with two.session.delete(address) as response:
+            assert response.status == 204
+        assert (await two.ask("GET", address))[0] == 404
+        assert (await one.ask("GET", f"/api/v1/sessions/{accepted['id']}"))[0] == 404
+
+
 async def test_tokens_and_keys(together: Together) -> None:
     """A token opens one socket, whoever is asked; a key counts and ends everywhere."""
     made, key = together.keys.create("two", ["transcribe", "read"], max_sessions=2)
@@ -204,17 +228,28 @@ async def test_a_worker_that_is_killed(together: Together) -> None:
 async def test_replacing_the_workers(together: Together) -> None:
     """SIGUSR2 replaces one after the other; who speaks finishes, who can resume goes on elsewhere."""
     pids = together.workers
-    async with together.call(1, acks=0.1) as polite, together.call(2, acks=0.1) as other:
-        for caller in (polite, other):
-            await caller.until("started")
+    async with AsyncExitStack() as stack:
+        polite = await stack.enter_async_context(together.call(1, acks=0.1))
+        other = await stack.enter_async_context(together.call(2, acks=0.1))
+        moving = await stack.enter_async_context(together.call(2, resumable=True, acks=0.1))
+        started = await moving.until("started")
+        resume = {"session_id": started["session_id"], "token": started["resume_token"]}
+        far = await stack.enter_async_context(together.call(1, resume=resume, acks=0.1))
+        await far.until("resumed")
+        for caller in (polite, other, far):
             await caller.speak(speech(NUMBERS), speed=4)
         together.server.signal(signal.SIGUSR2)
-        await polite.until("goaway", timeout=60)
+        for caller in (polite, far):
+            await caller.until("goaway", timeout=60)
         async with together.http(2) as http:
             assert (await http.ask("GET", "/readyz"))[0] == 200
+        near = await stack.enter_async_context(together.call(2, resume=resume, acks=0.1))
+        await near.until("resumed")
+        await far.until_end()
         await finish(polite, NUMBERS)
-        await other.until("goaway", timeout=60)
-        await finish(other, NUMBERS)
+        for caller in (other, near):
+            await caller.until("goaway", timeout=60)
+            await finish(caller, NUMBERS)
     await until(lambda: '"workers_restarted"' in together.server.said())
     assert not set(together.workers.values()) & set(pids.values())
     async with together.call(1) as caller:
