@@ -1,4 +1,4 @@
-"""The state of the gateway over HTTP, for operators. Figures count from the start of the process."""
+"""The state of the gateway over HTTP, for operators. Figures count from its start."""
 
 from __future__ import annotations
 

@@ -56,9 +56,6 @@ def serve(
       sttgate serve --workers 4
       sttgate serve --set providers.deepgram.model=nova-2
     """
-    from sttgate.app import serve as serve_app
-    from sttgate.cli.worker import about
-
     if host is not None:
         overrides["server.host"] = json.dumps(host)
     if port is not None:
@@ -75,6 +72,9 @@ def serve(
     if config.server.workers > 1:
         _serve_together(config, config_file, overrides)
         return
+    from sttgate.app import serve as serve_app
+    from sttgate.cli.worker import about
+
     serving = serve_app(
         config,
         lambda gateway, url: _print_banner(config, about(gateway, url)),
