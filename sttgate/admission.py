@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sttgate.access.addresses import Allowance
+from sttgate.access.ledger import Ledger, Most, OwnLedger
 from sttgate.access.principal import EVERYBODY, Principal
 from sttgate.config.model import LimitsConfig
 from sttgate.errors import ErrorCode, RequestError
@@ -27,34 +27,38 @@ class Caller:
 MYSELF = Caller()
 """This process, which has no limits but those of all."""
 
+_CONNECT = "connect"  # in the ledger
+_REFUSALS = {
+    "all": "The service is full. Try again later.",
+    "key": "This key has {} sessions, as many as it may have.",
+    "address": "There are {} sessions from here, as many as may be.",
+}
+
 
 class Admission:
-    """Counts sessions and connections of each caller against ``limits``; ``max_sessions`` is for all."""
+    """Holds sessions and connections of each caller against ``limits``; ``max_sessions`` is for all.
 
-    def __init__(self, limits: LimitsConfig, max_sessions: int) -> None:
+    ``ledger`` counts sessions, perhaps with those of other processes; connections are of this one.
+    """
+
+    def __init__(
+        self, limits: LimitsConfig, max_sessions: int, ledger: Ledger | None = None
+    ) -> None:
         self._callers: dict[str, Caller] = {}
         self._connected: Counter[str] = Counter()
-        self._connects: Allowance | None = None
+        self._ledger = ledger or OwnLedger()
         self.use(limits, max_sessions)
 
     def use(self, limits: LimitsConfig, max_sessions: int) -> None:
         """Judge by these from now on."""
         self.limits = limits
         self.max_sessions = max_sessions
-        per_minute = limits.connects_per_minute
-        if per_minute is None:
-            self._connects = None
-        elif self._connects is None or self._connects.per_minute != per_minute:
-            self._connects = Allowance(per_minute)
 
-    def connect(self, address: str) -> float:
+    async def connect(self, address: str) -> float:
         """Count a connection from ``address``; if it is one too many return the seconds to wait."""
-        if self._connects is None:
+        if (per_minute := self.limits.connects_per_minute) is None:
             return 0.0
-        wait = self._connects.wait(address)
-        if not wait:
-            self._connects.take(address)
-        return wait
+        return await self._ledger.attempt(_CONNECT, address, per_minute)
 
     @contextmanager
     def connection(self, address: str) -> Iterator[None]:
@@ -76,41 +80,35 @@ class Admission:
             if not self._connected[address]:
                 del self._connected[address]
 
-    @property
-    def full(self) -> bool:
+    async def is_full(self) -> bool:
         """Whether there are as many sessions as may be."""
-        return len(self._callers) >= self.max_sessions
+        return await self._ledger.is_full(self.max_sessions)
 
-    def check(self, caller: Caller) -> None:
-        """Raise RequestError when ``caller`` cannot have one more session."""
-        if self.full:
-            raise RequestError(ErrorCode.CAPACITY, "The service is full. Try again later.")
+    async def enter(self, session_id: str, caller: Caller) -> None:
+        """Count a session from here on; RequestError when ``caller`` cannot have one more."""
         principal = caller.principal
-        most = principal.max_sessions or self.limits.sessions_per_key
-        if most is not None and principal.id is not None:
-            mine = sum(other.principal.id == principal.id for other in self._callers.values())
-            if mine >= most:
-                raise RequestError(
-                    ErrorCode.CAPACITY, f"This key has {mine} sessions, as many as it may have."
-                )
-        most = self.limits.sessions_per_address
-        if most is not None and caller.address is not None:
-            near = sum(other.address == caller.address for other in self._callers.values())
-            if near >= most:
-                raise RequestError(
-                    ErrorCode.CAPACITY, f"There are {near} sessions from here, as many as may be."
-                )
-
-    def enter(self, session_id: str, caller: Caller) -> None:
-        """Count a session from here on."""
+        refusal = await self._ledger.enter(
+            session_id,
+            principal.id,
+            caller.address,
+            Most(
+                all=self.max_sessions,
+                key=principal.max_sessions or self.limits.sessions_per_key,
+                address=self.limits.sessions_per_address,
+            ),
+        )
+        if refusal is not None:
+            sentence = _REFUSALS[refusal.limit].format(refusal.count)
+            raise RequestError(ErrorCode.CAPACITY, sentence)
         self._callers[session_id] = caller
 
     def leave(self, session_id: str) -> None:
         """Count it no more."""
-        self._callers.pop(session_id, None)
+        if self._callers.pop(session_id, None) is not None:
+            self._ledger.leave(session_id)
 
     def callers(self) -> Mapping[str, Caller]:
-        """Return who has which session, by its id."""
+        """Return who has which session of this process, by its id."""
         return self._callers
 
 

@@ -7,7 +7,8 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -30,6 +31,8 @@ from sttgate.operations.requests import log_requests
 from sttgate.operations.traces import traced
 from sttgate.protocols.native import NativeEndpoint
 from sttgate.reloading import Reloader
+from sttgate.workers.forwarding import believe, forward
+from sttgate.workers.link import Link
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +40,8 @@ GATEWAY = web.AppKey("gateway", Gateway)
 NATIVE = web.AppKey("native", NativeEndpoint)
 _KEEPALIVE = 15.0  # seconds; AppRunner's own default is an hour, an invitation to slow clients
 _SETTLE = 5.0  # seconds to settle what still runs at the end; the next start does the rest
+_MAX_BODY = 1024**2  # bytes
+_INNER_SHUTDOWN = 2.0  # seconds; what other workers pass on has had the time of all by then
 _SHUTDOWN = 30.0  # seconds for sessions to settle; aiohttp waits this long twice
 
 
@@ -60,10 +65,15 @@ def create_app(
             check_origin(origins),
             control_access(gate, _scope_of),
         ],
-        client_max_size=1024**2,
+        client_max_size=_MAX_BODY,
     )
     app[GATEWAY] = gateway
     native = app[NATIVE] = NativeEndpoint(gateway)
+    metrics = Metrics(gateway)
+    operations = operations_of(gateway, gate)
+    if isinstance(gateway.peers, Link):
+        app.middlewares.append(forward(gateway.peers))
+        gateway.peers.tell_metrics = metrics.text
 
     def cut_off() -> None:
         native.cut_off(gate.holds)
@@ -85,14 +95,18 @@ def create_app(
         native.hang_up()
 
     app.cleanup_ctx.append(open_and_close)
+    if isinstance(gateway.peers, Link):
+        inner = web.Application(middlewares=[problem_details, believe], client_max_size=_MAX_BODY)
+        inner.add_routes([*native.inner_routes(), *routes(operations)])
+        app.cleanup_ctx.append(_listen_to_workers(inner, gateway.peers.socket))
     app.on_shutdown.append(shut_down)
     app.on_response_prepare.append(share_answer)
     app.add_routes(
         [
             *native.routes(),
             *Health(gateway).routes(),
-            *(Metrics(gateway).routes() if with_metrics else ()),
-            *routes(operations_of(gateway, gate)),
+            *(metrics.routes() if with_metrics else ()),
+            *routes(operations),
             *console_routes(),
         ]
     )
@@ -106,6 +120,23 @@ def create_operations_app(gateway: Gateway) -> web.Application:
     return app
 
 
+def _listen_to_workers(
+    inner: web.Application, socket: Path
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what serves ``inner`` at ``socket`` while the gateway is open."""
+
+    async def serve(app: web.Application) -> AsyncIterator[None]:
+        runner = web.AppRunner(inner, shutdown_timeout=_INNER_SHUTDOWN, access_log=None)
+        await runner.setup()
+        try:
+            await web.UnixSite(runner, str(socket)).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    return serve
+
+
 def _scope_of(request: web.Request) -> Scope | None:
     return scope_of(request) or scope_of_operation(request)
 
@@ -114,16 +145,19 @@ OnReady = Callable[[Gateway, str, str | None], None]
 """Called with the gateway, its URL, and the URL of its metrics if they have an address of their own."""
 
 
-async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -> None:
+async def serve(
+    config: Config, on_ready: OnReady, load: Callable[[], Config], link: Link | None = None
+) -> None:
     """Serve until SIGTERM or Ctrl-C; ``on_ready`` is called once clients can connect.
 
     ``load()`` reads the configuration again, when its file changes or SIGHUP comes.
     The first signal drains: running sessions may finish. The second one settles them at once.
+    A worker has a ``link``: it shares the port with others, and its supervisor has the signals.
     Raises StartupError or StoreError that says what is wrong and what to do.
     """
     prepare_process(config.server.max_sessions, config.limits.connections)
-    gateway = Gateway.from_config(config)
-    gate = Gate.from_config(config)
+    gateway = Gateway.from_config(config, link, link)
+    gate = Gate.from_config(config, link)
     beside = config.metrics.port is not None
     app = create_app(gateway, gate, config.access.origins, with_metrics=not beside)
     app.cleanup_ctx.insert(0, traced(gateway, config.traces))
@@ -147,10 +181,12 @@ async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -
     reloader = Reloader(config, gateway, load, use)
     try:
         await runner.setup()
+        shared = link is not None
         site = await _listen(
             runner,
             *(config.server.host, config.server.port),
             "set another 'server.port' in the configuration or use --port",
+            shared=shared,
         )
         metrics_url = None
         if config.metrics.port is not None:
@@ -159,9 +195,13 @@ async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -
                 operations,
                 *(config.metrics.host, config.metrics.port),
                 "set another 'metrics.port' in the configuration",
+                shared=shared,
             )
             metrics_url = f"http://{_address(operations)}/metrics"
-        signals.listen(reloader.request)
+        if link is None:
+            signals.listen(reloader.request)
+        else:
+            signals.follow(link, reloader.request)
         reloader.start()
         gc.freeze()  # what start-up made lives as long as the process: no need to look at it again
         on_ready(gateway, f"http://{_address(runner)}", metrics_url)
@@ -169,11 +209,12 @@ async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -
         await reloader.stop()
         server = reloader.config.server
         log.info("draining", sessions=len(gateway.sessions))
-        gateway.ready = False
-        await signals.wait(2, timeout=server.lame_duck_s)
+        if not signals.others_stay:
+            gateway.ready = False
+            await signals.wait(2, timeout=server.lame_duck_s)
         await site.stop()
         app[NATIVE].say_goodbye(server.drain_timeout_s)
-        await _until_idle(gateway, signals, server.drain_timeout_s)
+        await _until_idle(gateway, app[NATIVE], signals, server.drain_timeout_s)
         log.info("stopping", sessions=len(gateway.sessions))
     finally:
         await reloader.stop()
@@ -181,8 +222,10 @@ async def serve(config: Config, on_ready: OnReady, load: Callable[[], Config]) -
         await operations.cleanup()  # last, so that the end can be watched
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, cure: str) -> web.TCPSite:
-    site = web.TCPSite(runner, host, port, backlog=1024)
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, cure: str, *, shared: bool
+) -> web.TCPSite:
+    site = web.TCPSite(runner, host, port, backlog=1024, reuse_port=shared)
     try:
         await site.start()
     except OSError as error:
@@ -191,22 +234,28 @@ async def _listen(runner: web.AppRunner, host: str, port: int, cure: str) -> web
     return site
 
 
-async def _until_idle(gateway: Gateway, signals: Signals, timeout: float) -> None:
+async def _until_idle(
+    gateway: Gateway, native: NativeEndpoint, signals: Signals, timeout: float
+) -> None:
     """Return when no session is live, after ``timeout`` seconds or at the second signal."""
     gateway.draining = True
     for session in gateway.sessions.values():
         session.release()
     deadline = asyncio.get_running_loop().time() + timeout
-    while gateway.sessions and not signals.received(2):
+    while (gateway.sessions or native.busy) and not signals.received(2):
         if (left := deadline - asyncio.get_running_loop().time()) <= 0:
             return
         await signals.wait(2, timeout=min(left, 0.1))
 
 
 class Signals:
-    """Counts SIGTERM and SIGINT."""
+    """Counts SIGTERM and SIGINT, or of a worker how often its supervisor told it to stop.
+
+    ``others_stay``: the gateway goes on without this worker.
+    """
 
     def __init__(self) -> None:
+        self.others_stay = False
         self._count = 0
         self._changed = asyncio.Event()
 
@@ -220,6 +269,20 @@ class Signals:
                 signal.signal(signum, lambda *_: loop.call_soon_threadsafe(self._note))
         with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has none
             loop.add_signal_handler(signal.SIGHUP, on_hangup)
+
+    def follow(self, link: Link, on_reload: Callable[[], None]) -> None:
+        """Count what the supervisor says instead, since a terminal or systemd signals all processes."""
+
+        def stop(others_stay: bool) -> None:
+            self.others_stay = others_stay
+            self._note()
+
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(signum, lambda: None)
+        link.on_stop, link.on_reload = stop, on_reload
+        if link.lost:
+            stop(False)
 
     def received(self, count: int) -> bool:
         """Whether at least ``count`` signals came."""

@@ -10,6 +10,7 @@ from hmac import compare_digest
 
 import structlog
 
+from sttgate.access.ledger import Ledger
 from sttgate.access.principal import Principal
 from sttgate.admission import MYSELF, Admission, Caller, Deadlines
 from sttgate.config import Config
@@ -31,6 +32,7 @@ from sttgate.session.tally import Tally
 from sttgate.session.tracing import Tracing
 from sttgate.stores import RecordingStore, TranscriptStore
 from sttgate.uploads.uploads import Uploads
+from sttgate.workers.peers import Alone, Peers
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +57,11 @@ class Gateway:
         uploads: UploadsConfig | None = None,
         plugins: Plugins | None = None,
         warnings: Iterable[str] = (),
+        ledger: Ledger | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self.lineup = lineup
+        self.peers = peers or Alone()
         self.plugins = plugins or Plugins()
         self.warnings = tuple(warnings)
         self.transcripts = transcripts
@@ -69,7 +74,7 @@ class Gateway:
         self.tally = Tally()
         self.tracing: Tracing | None = None
         self._min_free_bytes = min_free_bytes
-        self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions)
+        self.admission = Admission(limits or LimitsConfig.model_validate({}), max_sessions, ledger)
         self.uploads = Uploads(uploads or UploadsConfig.model_validate({}), self)
         self._retention = Retention(
             retention or RetentionConfig.model_validate({}), transcripts, recordings, self.holds
@@ -95,8 +100,13 @@ class Gateway:
         return self.lineup.skipped
 
     @classmethod
-    def from_config(cls, config: Config) -> Gateway:
-        """Build every provider and store; NoProvider when none of the chain is usable."""
+    def from_config(
+        cls, config: Config, ledger: Ledger | None = None, peers: Peers | None = None
+    ) -> Gateway:
+        """Build every provider and store; NoProvider when none of the chain is usable.
+
+        ``ledger`` and ``peers`` are those of a worker, which is not alone.
+        """
         lineup = Lineup.from_config(config)
         return cls(
             lineup,
@@ -110,6 +120,8 @@ class Gateway:
             uploads=config.uploads,
             plugins=config.plugins,
             warnings=map(str, config.warnings),
+            ledger=ledger,
+            peers=peers,
         )
 
     async def open(self) -> None:
@@ -206,10 +218,9 @@ class Gateway:
 
     async def _open_session(self, params: SessionParams, caller: Caller) -> Session:
         self._refuse_while_draining()
-        self.admission.check(caller)
-        chain = self._chain_for(params)
-        self.admission.enter(params.id, caller)
+        await self.admission.enter(params.id, caller)
         try:
+            chain = self._chain_for(params)
             folder = await self._folder_for(params)
         except BaseException:
             self.admission.leave(params.id)
@@ -255,6 +266,7 @@ class Gateway:
             self.tracing(params) if self.tracing is not None else None,
         )
         self.sessions[session.id] = session
+        self.peers.hold("session", session.id)
         task = asyncio.create_task(session.run(), name=f"session {session.id}")
         self._running[session.id] = task
         task.add_done_callback(lambda task: self._forget(session.id, task))
@@ -276,7 +288,7 @@ class Gateway:
         return Readiness(
             stores=stores,
             draining=not self.welcomes,
-            full=self.admission.full,
+            full=await self.admission.is_full(),
             outage_s=max([self._stores.outage_s, *outages]),
         )
 
@@ -385,6 +397,7 @@ class Gateway:
     def _forget(self, session_id: str, task: asyncio.Task[None]) -> None:
         self.sessions.pop(session_id, None)
         self.admission.leave(session_id)
+        self.peers.release("session", session_id)
         self._running.pop(session_id, None)
         if self._retired:
             self._close_retired()

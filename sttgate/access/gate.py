@@ -12,10 +12,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from sttgate.access.addresses import Allowance, client_address, is_loopback
+from sttgate.access.addresses import client_address, is_loopback
 from sttgate.access.credentials import Credential, presented
 from sttgate.access.issuers import Issuer
 from sttgate.access.keys import PREFIX, KeyFile, KeyFileError
+from sttgate.access.ledger import Ledger, OwnLedger
 from sttgate.access.principal import EVERYBODY, Principal, Scope
 from sttgate.access.tokens import Tokens, load_secret
 from sttgate.config import Config
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 FAILURES_PER_MINUTE = 20  # of one address; nobody guesses 256 bits, but why let them try
 _WATCH_INTERVAL = 1.0  # seconds until a revoked key is no good any more
 _SCOPE = "__sttgate_scope__"
+_WRONG_KEY = "wrong key"  # in the ledger
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 """Where a request carries its principal."""
@@ -57,24 +59,33 @@ class Gate:
     """Checks who makes a request. With ``enforced`` False everybody is let in.
 
     ``on_change`` is called when the keys have changed, so that who was let in can be looked at again.
+    Wrong keys and used tokens are counted in ``ledger``.
     """
 
-    def __init__(self, access: AccessConfig, limits: LimitsConfig, *, enforced: bool) -> None:
+    def __init__(
+        self,
+        access: AccessConfig,
+        limits: LimitsConfig,
+        ledger: Ledger | None = None,
+        *,
+        enforced: bool,
+    ) -> None:
         self.enforced = enforced
         self.keys = KeyFile(access.keys)
         self._access = access
         self._proxies = limits.trusted_proxies
         self._tokens: Tokens | None = None
         self._issuer = Issuer(access.jwt) if access.jwt is not None else None
-        self._failures = Allowance(FAILURES_PER_MINUTE)
+        self._ledger = ledger or OwnLedger()
         self._watching: asyncio.Task[None] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     @classmethod
-    def from_config(cls, config: Config) -> Gate:
+    def from_config(cls, config: Config, ledger: Ledger | None = None) -> Gate:
         """Return the gate for where the server listens: beyond this machine everybody is asked."""
         beyond = not is_loopback(config.server.host) and not config.access.insecure
-        return cls(config.access, config.limits, enforced=config.access.required or beyond)
+        enforced = config.access.required or beyond
+        return cls(config.access, config.limits, ledger, enforced=enforced)
 
     @classmethod
     def for_everybody(cls) -> Gate:
@@ -95,7 +106,7 @@ class Gate:
                     "keys create NAME`, listen on 127.0.0.1 only, or serve with --insecure to let "
                     "everybody in"
                 )
-            self._tokens = Tokens(load_secret(self._access.secret))
+            self._tokens = Tokens(load_secret(self._access.secret), self._ledger)
             self._watching = asyncio.create_task(self._watch(), name="keys")
 
     async def close(self) -> None:
@@ -114,7 +125,7 @@ class Gate:
         if not self.enforced:
             return EVERYBODY
         address = client_address(request, self._proxies)
-        if wait := self._failures.wait(address):
+        if wait := await self._ledger.wait(_WRONG_KEY, address, FAILURES_PER_MINUTE):
             raise web.HTTPTooManyRequests(
                 text="Too many wrong keys came from this address. Try again later.\n",
                 headers={"Retry-After": str(math.ceil(wait))},
@@ -123,7 +134,7 @@ class Gate:
         principal = await self._principal(credential, use_token) if credential else None
         if principal is None:
             if credential is not None:
-                self._failures.take(address)
+                await self._ledger.attempt(_WRONG_KEY, address, FAILURES_PER_MINUTE)
                 log.warning("key_refused", path=request.path)
             raise web.HTTPUnauthorized(
                 text="This needs a valid API key: send it as 'Authorization: Bearer KEY'.\n",
@@ -144,7 +155,7 @@ class Gate:
             key = None if in_url else self.keys.find(secret)
             return key.principal if key is not None else None
         assert self._tokens is not None
-        principal = self._tokens.check(secret, use=use_token)
+        principal = await self._tokens.check(secret, use=use_token)
         if principal is not None:
             return principal if self.holds(principal) else None
         if self._issuer is not None and not in_url:

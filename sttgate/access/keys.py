@@ -12,7 +12,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from pathlib import Path
 
@@ -89,13 +89,16 @@ class KeyFile:
     def find(self, presented: str) -> Key | None:
         """Return the key that was presented if it holds, in the same time for every wrong one."""
         key_id = presented.removeprefix(PREFIX).partition("_")[0]
-        key = self._keys.get(key_id)
+        key = self.get(key_id)
         digest = hashlib.sha256(presented.encode("utf-8", "replace")).hexdigest()
         matches = compare_digest(digest, key.sha256 if key else _NOBODY)
         return key if matches and key is not None and key.holds(time.time()) else None
 
     def get(self, key_id: str) -> Key | None:
-        """Return the key with this id, whether it holds or not."""
+        """Return the key with this id, whether it holds or not; also if it was made just now."""
+        if key_id not in self._keys:
+            with suppress(KeyFileError):  # the ones known go on
+                self.refresh()
         return self._keys.get(key_id)
 
     def create(

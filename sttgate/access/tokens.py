@@ -1,7 +1,7 @@
 """Short-lived tokens that the gateway mints itself, for pages that must not hold a key.
 
-JSON web tokens signed with HS256 and a secret of this instance. A token opens one WebSocket: its
-``jti`` is remembered until it is over.
+JSON web tokens signed with HS256 and a secret of this instance. A token opens one WebSocket: the
+ledger remembers its ``jti`` until it is over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from sttgate.access.ledger import Ledger, OwnLedger
 from sttgate.access.principal import Principal, Scope, parse_scopes
 from sttgate.config.modes import others_can_read, others_can_write
 from sttgate.errors import SttgateError
@@ -28,7 +29,6 @@ LONGEST_TTL = 3600
 ISSUER = "sttgate"
 _LEEWAY = 5  # seconds clocks of the instances that share a secret may differ
 _SECRET_BYTES = 32
-_MAX_REMEMBERED = 100_000
 
 
 class SecretError(SttgateError):
@@ -70,11 +70,11 @@ def load_secret(path: Path) -> bytes:
 
 
 class Tokens:
-    """Mints and checks tokens with ``secret``."""
+    """Mints and checks tokens with ``secret``; ``ledger`` knows which were used."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, ledger: Ledger | None = None) -> None:
         self._key = OctKey.import_key(secret)
-        self._used: dict[str, float] = {}
+        self._ledger = ledger or OwnLedger()
 
     def mint(
         self,
@@ -107,7 +107,7 @@ class Tokens:
             claims["sees_all"] = principal.owner is None
         return jwt.encode({"alg": "HS256"}, claims, self._key), float(claims["exp"])
 
-    def check(self, token: str, *, use: bool) -> Principal | None:
+    async def check(self, token: str, *, use: bool) -> Principal | None:
         """Return whose token it is, None if it is no good; ``use`` makes it good no more."""
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
@@ -122,10 +122,8 @@ class Tokens:
         except (JoseError, ValueError, TypeError):
             return None
         jti, expires_at = str(claims["jti"]), float(claims["exp"])
-        if jti in self._used:
+        if not await (self._ledger.spend(jti, expires_at) if use else self._ledger.is_unspent(jti)):
             return None
-        if use:
-            self._remember(jti, expires_at)
         key_id, most = claims.get("key_id"), claims.get("max_sessions")
         session = claims.get("session")
         return Principal(
@@ -138,9 +136,3 @@ class Tokens:
             session=str(session) if session is not None else None,
             sees_all=session is not None and claims.get("sees_all") is True,
         )
-
-    def _remember(self, jti: str, expires_at: float) -> None:
-        if len(self._used) >= _MAX_REMEMBERED:
-            now = time.time() - _LEEWAY
-            self._used = {jti: end for jti, end in self._used.items() if end >= now}
-        self._used[jti] = expires_at

@@ -142,11 +142,12 @@ class SessionsApi:
                 metadata=dict(query.metadata),
             )
         )
+        live = await self._visible.live(page.sessions)
         return SessionList(
             sessions=[
                 SessionSummary.of(
                     session,
-                    live=self._visible.is_live(session.start.id),
+                    live=session.start.id in live,
                     searched=query.q is not None,
                 )
                 for session in page.sessions

@@ -1,10 +1,12 @@
-"""The state of the gateway over HTTP, for operators. Figures count from the start of the process."""
+"""The state of the gateway over HTTP, for operators. Figures count from its start."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
@@ -19,6 +21,7 @@ from sttgate.plugins import PluginInfo
 from sttgate.session.chain import ConfiguredProvider
 from sttgate.session.histogram import Histogram
 from sttgate.session.tally import LatencyKind
+from sttgate.workers.sums import Sums
 
 
 class Quantiles(AnswerModel):
@@ -31,7 +34,7 @@ class Quantiles(AnswerModel):
 
 
 class SessionsStatus(AnswerModel):
-    """Sessions of this process."""
+    """Sessions of the gateway."""
 
     live: int
     """Sessions that are open or being stored."""
@@ -146,6 +149,24 @@ class Status(AnswerModel):
     """About the configuration."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """What is counted, with the figures of all workers if there are several.
+
+    ``ended`` sessions by state; ``errors`` by provider and code.
+    """
+
+    live: int
+    ended: dict[str, int]
+    rejected: dict[str, int]
+    resumed: int
+    audio_s: float
+    backlog_s: float
+    switches: int
+    errors: dict[str, dict[str, int]]
+    spool_bytes: int
+
+
 class StatusApi:
     """The operation that tells the state."""
 
@@ -171,20 +192,22 @@ class StatusApi:
         """Return the state; the stores are asked whether they can write."""
         gateway = self._gateway
         readiness = await gateway.readiness()
+        texts = await gateway.peers.metrics()
+        counted = _of_all(Sums(texts)) if texts is not None else _of(gateway)
         return Status(
             version=version("sttgate"),
             uptime_s=round(time.monotonic() - self._started_at, 3),
             ready=readiness.ready,
             draining=readiness.draining,
-            sessions=self._sessions(),
-            switches=gateway.tally.switches,
-            providers=[*self._providers()],
+            sessions=self._sessions(counted),
+            switches=counted.switches,
+            providers=[*self._providers(counted)],
             chain=[provider.name for provider in gateway.chain],
             stores=StoresStatus.model_validate(
                 {name: "ok" if good else "failing" for name, good in readiness.stores.items()}
                 | {"outage_s": round(readiness.outage_s, 3)}
             ),
-            spool=await self._spool(),
+            spool=await self._spool(counted),
             uploads=describe_queue(gateway.uploads),
             limits=self._limits(),
             loop_lag=_quantiles(gateway.tally.loop_lag),
@@ -192,22 +215,16 @@ class StatusApi:
             warnings=list(gateway.warnings),
         )
 
-    def _sessions(self) -> SessionsStatus:
-        gateway = self._gateway
-        most = gateway.admission.max_sessions
-        ended: dict[str, int] = {}
-        for (_, _, outcome), count in gateway.tally.sessions.items():
-            ended[str(outcome)] = ended.get(outcome, 0) + count
-        live = gateway.sessions.values()
-        audio_s = gateway.tally.audio_s + sum(session.audio.seconds for session in live)
+    def _sessions(self, counted: _Counted) -> SessionsStatus:
+        most = self._gateway.admission.max_sessions
         return SessionsStatus(
-            live=len(live),
+            live=counted.live,
             max=None if most == sys.maxsize else most,
-            ended=ended,
-            rejected=dict(gateway.tally.rejected),
-            resumed=gateway.tally.resumes,
-            audio_s=round(audio_s, 3),
-            backlog_s=round(sum(session.backlog_s for session in live), 3),
+            ended=counted.ended,
+            rejected=counted.rejected,
+            resumed=counted.resumed,
+            audio_s=round(counted.audio_s, 3),
+            backlog_s=round(counted.backlog_s, 3),
         )
 
     def _limits(self) -> LimitsStatus:
@@ -221,10 +238,10 @@ class StatusApi:
             max_speed=limits.max_speed,
         )
 
-    def _providers(self) -> Iterator[ProviderStatus]:
+    def _providers(self, counted: _Counted) -> Iterator[ProviderStatus]:
         gateway = self._gateway
         for provider in gateway.providers.values():
-            yield self._provider(provider)
+            yield self._provider(provider, counted)
         for skip in gateway.skipped:
             yield ProviderStatus(
                 name=skip.name,
@@ -241,7 +258,7 @@ class StatusApi:
                 final=None,
             )
 
-    def _provider(self, provider: ConfiguredProvider) -> ProviderStatus:
+    def _provider(self, provider: ConfiguredProvider, counted: _Counted) -> ProviderStatus:
         gateway = self._gateway
         failure = provider.breaker.last_failure
         return ProviderStatus(
@@ -253,11 +270,7 @@ class StatusApi:
             last_error=LastError(code=failure.code, message=failure.message, at=instant(failure.at))
             if failure is not None
             else None,
-            errors={
-                str(code): count
-                for (name, code), count in gateway.tally.provider_errors.items()
-                if name == provider.name
-            },
+            errors=counted.errors.get(provider.name, {}),
             reason=None,
             sessions=sum(
                 session.provider == provider.name for session in gateway.sessions.values()
@@ -270,15 +283,13 @@ class StatusApi:
     def _latency(self, kind: LatencyKind, provider: str) -> Quantiles | None:
         return _quantiles(self._gateway.tally.latency.get((kind, provider)))
 
-    async def _spool(self) -> SpoolStatus:
+    async def _spool(self, counted: _Counted) -> SpoolStatus:
         gateway = self._gateway
         try:
             free: int | None = await gateway.spool.free_bytes()
         except OSError:
             free = None
-        return SpoolStatus(
-            free_bytes=free, bytes=sum(session.audio.size for session in gateway.sessions.values())
-        )
+        return SpoolStatus(free_bytes=free, bytes=counted.spool_bytes)
 
     def _plugins(self) -> Iterator[PluginStatus]:
         plugins = self._gateway.plugins
@@ -289,6 +300,49 @@ class StatusApi:
         for error in plugins.errors:
             if error.info is not None:
                 yield _plugin(error.info, "broken")
+
+
+def _of(gateway: Gateway) -> _Counted:
+    ended: Counter[str] = Counter()
+    for (_, _, outcome), count in gateway.tally.sessions.items():
+        ended[str(outcome)] += count
+    errors: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (provider, code), count in gateway.tally.provider_errors.items():
+        errors[provider][str(code)] = count
+    live = gateway.sessions.values()
+    return _Counted(
+        live=len(live),
+        ended=dict(ended),
+        rejected=dict(gateway.tally.rejected),
+        resumed=gateway.tally.resumes,
+        audio_s=gateway.tally.audio_s + sum(session.audio_untold_s for session in live),
+        backlog_s=sum(session.backlog_s for session in live),
+        switches=gateway.tally.switches,
+        errors=errors,
+        spool_bytes=sum(session.audio.size for session in live),
+    )
+
+
+def _of_all(sums: Sums) -> _Counted:
+    errors = "sttgate_provider_errors_total"
+    return _Counted(
+        live=int(sums.total("sttgate_sessions_active")),
+        ended=_whole(sums.by("sttgate_sessions_total", "outcome")),
+        rejected=_whole(sums.by("sttgate_rejected_total", "reason")),
+        resumed=int(sums.total("sttgate_resumes_total")),
+        audio_s=sums.total("sttgate_audio_received_seconds_total"),
+        backlog_s=sums.total("sttgate_audio_backlog_seconds"),
+        switches=int(sums.total("sttgate_provider_switches_total")),
+        errors={
+            provider: _whole(sums.by(errors, "code", provider=provider))
+            for provider in sums.by(errors, "provider")
+        },
+        spool_bytes=int(sums.total("sttgate_spool_bytes")),
+    )
+
+
+def _whole(values: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(value) for name, value in values.items()}
 
 
 def _plugin(info: PluginInfo, state: Literal["loaded", "disabled", "broken"]) -> PluginStatus:

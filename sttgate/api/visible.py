@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from aiohttp import web
 
 from sttgate.access.gate import PRINCIPAL
@@ -28,6 +30,15 @@ class VisibleSessions:
         """Whether a session of this process still runs."""
         session = self._gateway.sessions.get(session_id)
         return session is not None and session.state in MOVES
+
+    async def live(self, sessions: Sequence[StoredSession]) -> Collection[str]:
+        """Return the ids of those that still run, in this process or in another worker's."""
+        names = [session.start.id for session in sessions if session.end is None]
+        elsewhere = await self._gateway.peers.running(names) if names else ()
+        return {
+            *(session.start.id for session in sessions if self.is_live(session.start.id)),
+            *elsewhere,
+        }
 
     async def find(self, request: web.Request) -> StoredSession | None:
         """Return what is stored of the session, None if nothing is; 404 if it is somebody else's.

@@ -15,17 +15,22 @@ T = TypeVar("T")
 
 
 def run(
-    coroutine: Coroutine[Any, Any, T], *, level: str = "warning", log_format: str = "console"
+    coroutine: Coroutine[Any, Any, T],
+    *,
+    level: str = "warning",
+    log_format: str = "console",
+    worker: int | None = None,
 ) -> T:
     """Run ``coroutine`` to its end and return its value; ``--debug`` beats ``level``.
 
+    With ``worker`` every line that is logged carries its number.
     Ctrl-C cancels the coroutine, and KeyboardInterrupt comes out once it has ended.
     """
     from sttgate.operations.logs import set_up_logs
 
     context = click.get_current_context(silent=True)
     debug = context is not None and context.find_root().params.get("debug")
-    set_up_logs("debug" if debug else level, log_format)
+    set_up_logs("debug" if debug else level, log_format, worker)
     if sys.platform == "win32":
         return asyncio.run(coroutine)
     import uvloop

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +16,12 @@ from sttgate.cli.options import config_option, read_config, set_option
 from sttgate.cli.running import run
 
 if TYPE_CHECKING:
+    from socket import socket as Socket
+
     from sttgate.config import Config
-    from sttgate.gateway import Gateway
+
+_LONGEST_FOLDER = 90  # characters; the address of a Unix socket has 107
+_PATIENCE = 90.0  # seconds a worker may take to settle and store, after its sessions had theirs
 
 
 @click.command()
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--insecure", is_flag=True, help="Ask nobody for a key, although other machines can connect."
 )
+@click.option("--workers", type=click.IntRange(1, 128), help="Processes that serve together.")
 @click.option("--provider", metavar="NAME", help="Use only this provider of the configuration.")
 @click.pass_context
 def serve(
@@ -33,6 +42,7 @@ def serve(
     host: str | None,
     port: int | None,
     insecure: bool,
+    workers: int | None,
     provider: str | None,
 ) -> None:
     """Serve live speech-to-text until Ctrl-C.
@@ -45,16 +55,17 @@ def serve(
     Examples:
       sttgate serve
       sttgate serve --port 9000 --provider echo
+      sttgate serve --workers 4
       sttgate serve --set providers.deepgram.model=nova-2
     """
-    from sttgate.app import serve as serve_app
-
     if host is not None:
         overrides["server.host"] = json.dumps(host)
     if port is not None:
         overrides["server.port"] = str(port)
     if insecure:
         overrides["access.insecure"] = "true"
+    if workers is not None:
+        overrides["server.workers"] = str(workers)
     if provider is not None:
         overrides["chain"] = json.dumps([provider])
     if context.find_root().params["debug"]:
@@ -62,28 +73,80 @@ def serve(
     config = read_config(config_file, overrides)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if config.server.workers > 1:
+        _serve_together(config, config_file, overrides)
+        return
+    from sttgate.app import serve as serve_app
+    from sttgate.cli.worker import about
+
     serving = serve_app(
         config,
-        lambda gateway, url, metrics: _print_banner(config, gateway, url, metrics),
+        lambda gateway, url, metrics: _print_banner(config, about(gateway, url, metrics)),
         lambda: read_config(config.path, overrides, config.plugins),
     )
     run(serving, level=config.log.level, log_format=config.log.format)
 
 
-def _print_banner(config: Config, gateway: Gateway, url: str, metrics: str | None) -> None:
+def _serve_together(config: Config, config_file: Path | None, overrides: dict[str, str]) -> None:
+    """Have several processes serve, and see that they do."""
+    from sttgate.cli.worker import Assignment, spawn
+    from sttgate.lineup import StartupError
+    from sttgate.workers.address import reserved
+    from sttgate.workers.supervisor import Supervisor
+
+    if sys.platform != "linux":
+        raise StartupError(
+            "several workers need Linux, whose kernel shares a port out among them; "
+            "set 'server.workers' to 1"
+        )
+    server = config.server
+    debug = bool(click.get_current_context().find_root().params.get("debug"))
+    with (
+        reserved(server.host, server.port) as port,
+        tempfile.TemporaryDirectory(prefix="sttgate-") as folder,
+    ):
+        if len(folder) > _LONGEST_FOLDER:
+            raise StartupError(
+                f"the sockets of the workers cannot lie in {folder}, whose name is too long: "
+                "set TMPDIR to another folder"
+            )
+
+        def start(number: int, socket: Path) -> tuple[subprocess.Popen[bytes], Socket]:
+            return spawn(
+                Assignment(
+                    number=number,
+                    socket=str(socket),
+                    config_file=None if config_file is None else str(config_file),
+                    overrides={**overrides, "server.port": str(port)},
+                    debug=debug,
+                )
+            )
+
+        patience = server.lame_duck_s + server.drain_timeout_s + _PATIENCE
+        supervisor = Supervisor(start, server.workers, Path(folder), patience)
+        serving = supervisor.run(lambda about: _print_banner(config, about))
+        code = run(serving, level=config.log.level, log_format=config.log.format)
+    if code:
+        click.get_current_context().exit(code)
+
+
+def _print_banner(config: Config, about: Mapping[str, Any]) -> None:
     """Say in a few lines where it listens and who transcribes."""
     from sttgate.access.addresses import is_loopback
     from sttgate.access.gate import Gate
     from sttgate.protocols.native import PATH
 
-    first = gateway.chain[0].name
-    others = ", then ".join(provider.name for provider in gateway.chain[1:])
+    url = about["url"]
+    first, *others = about["chain"]
     click.echo(f"sttgate is ready at {url}", err=True)
     click.echo(f"  WebSocket   {url.replace('http', 'ws', 1)}{PATH}", err=True)
-    click.echo(f"  provider    {first}{f' (then {others})' if others else ''}", err=True)
-    for skipped in gateway.skipped:
-        click.echo(f"  skipped     {skipped.name}: {skipped.reason}", err=True)
-    if metrics is not None:
+    then = f" (then {', then '.join(others)})" if others else ""
+    click.echo(f"  provider    {first}{then}", err=True)
+    for name, reason in about["skipped"].items():
+        click.echo(f"  skipped     {name}: {reason}", err=True)
+    if config.server.workers > 1:
+        click.echo(f"  workers     {config.server.workers}", err=True)
+    if (metrics := about["metrics"]) is not None:
         click.echo(f"  metrics     {metrics}", err=True)
         if not is_loopback(config.metrics.host):
             message = f"{config.metrics.host} shows the metrics to everybody who reaches it."

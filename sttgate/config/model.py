@@ -40,6 +40,8 @@ class ServerConfig(Options):
     """The address to listen on; 0.0.0.0 for every one this machine has."""
     port: int = Field(8000, ge=0, le=65535)
     """The port to listen on; 0 for any that is free."""
+    workers: int = Field(1, ge=1, le=128)
+    """Processes that serve the port together; more than one need Linux."""
     max_sessions: int = Field(1000, ge=1)
     """Sessions at a time; one more is refused with the error `capacity`."""
     lame_duck_s: float = Field(0.0, ge=0, le=3600)

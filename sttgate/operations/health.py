@@ -40,7 +40,7 @@ class Health:
             "stores": {
                 name: "ok" if good else "failing" for name, good in readiness.stores.items()
             },
-            "sessions": len(gateway.sessions),
+            "sessions": await gateway.peers.count(len(gateway.sessions)),
         }
         return web.json_response(body, status=200 if readiness.ready else 503)
 

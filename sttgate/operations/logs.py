@@ -47,12 +47,18 @@ def shorten_malformed(record: logging.LogRecord) -> bool:
     return logging.getLogger().isEnabledFor(logging.INFO)
 
 
-def set_up_logs(level: str = "info", form: str = "auto") -> None:
+def set_up_logs(level: str = "info", form: str = "auto", worker: int | None = None) -> None:
     """Send all records of the process to stderr as ``form`` "json", "console" or "auto".
 
-    ``auto`` is console where stderr is a terminal, else JSON.
+    ``auto`` is console where stderr is a terminal, else JSON. Each has the number of the ``worker``,
+    if there are several.
     """
+
+    def number(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+        return event if worker is None else {**event, "worker": worker}
+
     shared: list[Any] = [
+        number,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -85,7 +91,7 @@ def set_up_logs(level: str = "info", form: str = "auto") -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared[:3],
+            *shared[:4],
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],

@@ -21,6 +21,7 @@ from sttgate.access.gate import needs
 from sttgate.gateway import Gateway
 from sttgate.session.histogram import Histogram
 from sttgate.session.tally import LatencyKind, Tally
+from sttgate.workers.sums import Sums
 
 
 class GatewayCollector(Collector):
@@ -114,6 +115,7 @@ class Metrics:
     """The route."""
 
     def __init__(self, gateway: Gateway) -> None:
+        self._peers = gateway.peers
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(GatewayCollector(gateway))
         ProcessCollector(registry=self._registry)  # memory, CPU, descriptors; nothing beyond Linux
@@ -124,9 +126,14 @@ class Metrics:
 
     @needs("admin")
     async def show(self, request: web.Request) -> web.Response:
-        """Return the metrics as text."""
-        body = generate_latest(self._registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        """Return the metrics of all workers as text."""
+        texts = await self._peers.metrics()
+        body = Sums(texts).text() if texts is not None else self.text()
+        return web.Response(body=body.encode(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def text(self) -> str:
+        """Return the metrics of this process."""
+        return generate_latest(self._registry).decode()
 
 
 _LATENCIES: tuple[tuple[LatencyKind, str, str], ...] = (

@@ -10,6 +10,7 @@ from sttgate.session.params import SessionParams
 from sttgate.session.session import Session
 from sttgate.session.spool import Spool
 from sttgate.stores import RecordingStore, TranscriptStore
+from sttgate.workers.peers import Peers
 
 
 class House(Protocol):
@@ -20,6 +21,7 @@ class House(Protocol):
     recordings: RecordingStore
     sessions: dict[str, Session]
     draining: bool
+    peers: Peers
 
     def check_params(self, params: SessionParams) -> None:
         """Raise RequestError when no session could be had with ``params``."""

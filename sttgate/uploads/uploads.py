@@ -40,7 +40,6 @@ class Uploads:
         self.config = config
         self._house = house
         self._folder = UploadFolder(config.path)
-        self._slots = asyncio.Semaphore(config.at_once)
         self._jobs: dict[str, Job] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._receiving: set[asyncio.Timeout] = set()
@@ -176,6 +175,7 @@ class Uploads:
         task = self._tasks.get(job.id)
         self._break_off(job)
         self._jobs.pop(job.id, None)
+        self._house.peers.release("upload", job.id)
         if task is not None:
             await asyncio.wait({task}, timeout=_STOP_TIMEOUT)
 
@@ -215,6 +215,7 @@ class Uploads:
 
     def _enqueue(self, job: Job) -> None:
         self._jobs[job.id] = job
+        self._house.peers.hold("upload", job.id)
         task = asyncio.create_task(self._run(job), name=f"upload {job.id}")
         self._tasks[job.id] = task
         task.add_done_callback(lambda _: self._forget(job))
@@ -226,11 +227,12 @@ class Uploads:
         over = [job_id for job_id, job in self._jobs.items() if job.over]
         for job_id in over[:-KEPT_JOBS]:
             del self._jobs[job_id]
+            self._house.peers.release("upload", job_id)
 
     async def _run(self, job: Job) -> None:
         bind_contextvars(session=job.id)  # in every line about it, plugins' lines too
         try:
-            async with self._slots:
+            async with self._house.peers.turn(self.config.at_once):
                 job.decode()
                 await Transcribing(job, self._house, 60 * self.config.max_minutes).run()
         except asyncio.CancelledError:

@@ -41,12 +41,11 @@ def test_a_file_open_to_all(tmp_path: Path) -> None:
 
 
 def test_a_key_is_found(tmp_path: Path) -> None:
-    """A key is known to whoever reads the file later, with its scopes and its limit."""
-    KeyFile(tmp_path / "keys.json").create("other", ["admin"])
-    key, presented = KeyFile(tmp_path / "keys.json").create("me", ["read", "delete"], None, 3)
+    """A key is known at once to whoever knows the file, with its scopes and its limit."""
     reader = KeyFile(tmp_path / "keys.json")
-    assert reader.find(presented) is None
+    KeyFile(tmp_path / "keys.json").create("other", ["admin"])
     assert reader.refresh()
+    key, presented = KeyFile(tmp_path / "keys.json").create("me", ["read", "delete"], None, 3)
     found = reader.find(presented)
     assert found == key
     assert found is not None

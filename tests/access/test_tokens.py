@@ -137,11 +137,11 @@ def _forged(header: dict[str, str], key: bytes, **claims: object) -> str:
 class TestChecking:
     """What is a token, and what only looks like one."""
 
-    def test_what_it_carries(self) -> None:
+    async def test_what_it_carries(self) -> None:
         """A token stands for its key: owner, scopes, limit; not longer than the key itself."""
         tokens = Tokens(SECRET)
         token, expires_at = tokens.mint(ME, frozenset(["transcribe", "admin"]), 30)
-        principal = tokens.check(token, use=False)
+        principal = await tokens.check(token, use=False)
         assert principal is not None
         assert (principal.id, principal.key_id, principal.max_sessions) == ("me", "me", 2)
         assert principal.scopes == {"transcribe"}
@@ -161,13 +161,16 @@ class TestChecking:
             {"sub": None},
         ],
     )
-    def test_claims(self, claims: dict[str, object]) -> None:
+    async def test_claims(self, claims: dict[str, object]) -> None:
         """A token that is over, of another issuer or without a claim it needs is no good."""
         good = _forged({"alg": "HS256"}, SECRET)
-        assert Tokens(SECRET).check(good, use=False) is not None
-        assert Tokens(SECRET).check(_forged({"alg": "HS256"}, SECRET, **claims), use=False) is None
+        assert await Tokens(SECRET).check(good, use=False) is not None
+        assert (
+            await Tokens(SECRET).check(_forged({"alg": "HS256"}, SECRET, **claims), use=False)
+            is None
+        )
 
-    def test_signatures(self) -> None:
+    async def test_signatures(self) -> None:
         """Another secret, another algorithm, none, and a changed token are no good."""
         tokens = Tokens(SECRET)
         good = _forged({"alg": "HS256"}, SECRET)
@@ -183,16 +186,16 @@ class TestChecking:
             "ä.ö.ü",
             good[:-1] + ("A" if good[-1] != "A" else "B"),
         ):
-            assert tokens.check(wrong, use=False) is None
+            assert await tokens.check(wrong, use=False) is None
 
-    def test_instances_that_share_the_secret(self, tmp_path: Path) -> None:
+    async def test_instances_that_share_the_secret(self, tmp_path: Path) -> None:
         """The secret is made once, for its owner only; who shares it takes each other's tokens."""
         path = tmp_path / "data" / "secret"
         secret = load_secret(path)
         assert load_secret(path) == secret
         assert path.stat().st_mode & 0o077 == 0
         token, _ = Tokens(secret).mint(ME, ME.scopes, 30)
-        assert Tokens(load_secret(path)).check(token, use=True) is not None
+        assert await Tokens(load_secret(path)).check(token, use=True) is not None
 
     @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
     def test_a_secret_that_is_none_any_more(self, tmp_path: Path) -> None:

@@ -102,10 +102,17 @@ class Caller:
 
 
 @asynccontextmanager
-async def call(url: str, *, reading: bool = True, **start: Any) -> AsyncIterator[Caller]:
-    """Connect to the gateway at ``url`` and start a session with the fields of ``start``."""
+async def call(
+    url: str, *, reading: bool = True, key: str | None = None, port: int | None = None, **start: Any
+) -> AsyncIterator[Caller]:
+    """Connect to the gateway at ``url`` and start a session with the fields of ``start``.
+
+    ``port`` is that of the client, by which the kernel picks one of several workers.
+    """
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else None
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
+    connector = aiohttp.TCPConnector(local_addr=None if port is None else ("127.0.0.1", port))
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers, connector=connector) as http:
         socket = await http.ws_connect(f"{url}{PATH}?protocol=2", max_msg_size=1 << 24)
         caller = Caller(socket)
         task = asyncio.create_task(caller.read() if reading else asyncio.sleep(0))

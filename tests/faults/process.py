@@ -87,10 +87,15 @@ class Server:
     async def start(self, *arguments: str) -> None:
         """Start the process and return once it serves."""
         self.launch(*arguments)
-        await until(lambda: _BANNER.search(self.said()) or not self.running, _START_TIMEOUT)
+        await until(lambda: self.serves() or not self.running, _START_TIMEOUT)
+        assert self.serves(), f"the server did not start:\n{self.said()}"
+
+    def serves(self) -> bool:
+        """Whether the process serves; ``url`` is where."""
         ready = _BANNER.search(self.said())
-        assert ready is not None, f"the server did not start:\n{self.said()}"
-        self.url = ready[1]
+        if ready is not None:
+            self.url = ready[1]
+        return ready is not None
 
     def said(self) -> str:
         """Return what the running process has logged."""

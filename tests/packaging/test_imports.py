@@ -13,7 +13,9 @@ from packaging.utils import canonicalize_name
 import sttgate
 from tests.packaging.checkout import CORE, PLUGINS, modules, pyproject
 
-SERVERS = {"access", "protocols", "api", "operations", "console", "app", "cli", "testing"}
+SERVERS = {
+    *("access", "workers", "protocols", "api", "operations", "console", "app", "cli", "testing"),
+}
 COMES_WITH = {"yarl": "aiohttp", "httpx": "deepgram-sdk", "pydantic_core": "pydantic"}
 """Modules that belong to the public interface of a declared dependency."""
 

@@ -15,6 +15,7 @@ from sttgate.admission import Caller, Pace
 from sttgate.errors import ErrorCode, RequestError
 from sttgate.gateway import Gateway
 from sttgate.protocols.native import requests
+from sttgate.protocols.native.relay import Relay
 from sttgate.protocols.native.replies import render_base, render_message
 from sttgate.session import entries
 from sttgate.session.entries import StopReason
@@ -35,7 +36,11 @@ _MAX_REPLIES = 64  # a client that floods us with questions and reads no answer 
 
 
 class NativeConnection:
-    """A WebSocket that speaks protocol 1, or 2 once the client opts in; several sessions in a row."""
+    """A WebSocket that speaks protocol 1, or 2 once the client opts in; several sessions in a row.
+
+    ``relay`` is set once the client has resumed a session that another worker has: ``run`` ends, and the
+    socket stays open for the relay.
+    """
 
     def __init__(
         self,
@@ -46,7 +51,9 @@ class NativeConnection:
         protocol: int,
         max_message_bytes: int,
     ) -> None:
+        self.relay: Relay | None = None
         self._socket = socket
+        self._request = request
         self._transport = request.transport
         self.caller = caller
         self._gateway = gateway
@@ -82,7 +89,11 @@ class NativeConnection:
             await asyncio.wait({reading, writing})
             # Closed here and not by the reader's task: a close beside a pending receive cuts the
             # socket at once, and the client may lose what was sent last.
-            await self._close(self._closing.result() if self._closing.done() else WSCloseCode.OK)
+            if self._closing.done() or self.relay is None:
+                code = self._closing.result() if self._closing.done() else WSCloseCode.OK
+                await self._close(code)
+            while self.relay is not None and self._replies:
+                await self._send(self._replies.popleft())
         for task in (reading, writing):
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, ConnectionError):  # who leaves, leaves
@@ -137,6 +148,8 @@ class NativeConnection:
                     await self._keep_pace(self._session)
             elif message.type is WSMsgType.TEXT:
                 await self._take(message.data)
+                if self.relay is not None:
+                    return
 
     async def _keep_pace(self, session: Session) -> None:
         """Read no further for a while when audio comes faster than it may; the client then waits."""
@@ -179,13 +192,13 @@ class NativeConnection:
         event = message["event"]
         if event == "start":
             self._started()
-            await self._start(message)
+            await self._start(message, text)
         elif event == "stop":
             self._stop(discard=message.get("discard") is True)
         elif self._protocol == 2:
             self._take_extension(event, message)
 
-    async def _start(self, message: Mapping[str, Any]) -> None:
+    async def _start(self, message: Mapping[str, Any], text: str) -> None:
         if self._session is not None:
             if not self._session.failed:
                 return  # one session at a time; a second start while one runs means nothing
@@ -196,7 +209,7 @@ class NativeConnection:
                 self._protocol = 2
             start = requests.parse_start(message)
             if self._protocol == 2 and start.resume is not None:
-                self._resume(start, start.resume)
+                await self._resume(start, start.resume, text)
                 return
             owner = self.caller.principal.id
             params = start.session_params(self._next_id, self._protocol, owner)
@@ -212,9 +225,13 @@ class NativeConnection:
         if start.provider_options:
             session.warn("unsupported_parameter", "Ignored: provider_options.")
 
-    def _resume(self, start: requests.Start, resume: requests.Resume) -> None:
+    async def _resume(self, start: requests.Start, resume: requests.Resume, text: str) -> None:
         """Take over a session whose socket was lost, and have its events since then sent again."""
         session = self._gateway.find_resumable(resume.session_id, resume.token)
+        if session is None and (worker := await self._gateway.peers.find(resume.session_id)):
+            self.relay = await Relay.open(self._socket, self._request, self.caller, worker, text)
+            if self.relay is not None:
+                return
         if session is not None and not self.caller.principal.sees(session.params.owner):
             session = None
         if session is None or resume.last_seq > session.events.last_seq:
