@@ -40,6 +40,9 @@ window.violations = [];
 addEventListener("securitypolicyviolation", (event) =>
   violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`));
 """
+expect.set_options(
+    timeout=10_000
+)  # milliseconds; what takes one here may take five on a busy machine
 OpenPage = Callable[..., Awaitable["Watched"]]
 
 

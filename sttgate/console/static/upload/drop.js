@@ -55,8 +55,11 @@ export function DropZone() {
   };
   return html`<div class="drop-zone ${hovering.value ? "over" : ""}">
     <span class="empty-icon"><${Icon} name="upload" size=${28} /></span>
-    <p class="drop-title">Drop recordings here</p>
-    <p class="drop-terms" id="drop-terms">${describe(uploads.terms.value)}</p>
+    <p class="drop-title">Add recordings</p>
+    <p class="drop-terms" id="drop-terms">
+      <span class="drop-how">Drop them anywhere on this page, or choose them.${" "}</span>
+      ${describe(uploads.terms.value)}
+    </p>
     <button
       type="button"
       class="primary"
