@@ -88,8 +88,13 @@ class KeyFile:
 
     def find(self, presented: str) -> Key | None:
         """Return the key that was presented if it holds, in the same time for every wrong one."""
-        key_id = presented.removeprefix(PREFIX).partition("_")[0]
-        key = self.get(key_id)
+        if (key := self._match(presented)) is None:
+            self._look_again()  # for every wrong one: only for new ids would tell which there are
+            key = self._match(presented)
+        return key
+
+    def _match(self, presented: str) -> Key | None:
+        key = self._keys.get(presented.removeprefix(PREFIX).partition("_")[0])
         digest = hashlib.sha256(presented.encode("utf-8", "replace")).hexdigest()
         matches = compare_digest(digest, key.sha256 if key else _NOBODY)
         return key if matches and key is not None and key.holds(time.time()) else None
@@ -97,9 +102,12 @@ class KeyFile:
     def get(self, key_id: str) -> Key | None:
         """Return the key with this id, whether it holds or not; also if it was made just now."""
         if key_id not in self._keys:
-            with suppress(KeyFileError):  # the ones known go on
-                self.refresh()
+            self._look_again()
         return self._keys.get(key_id)
+
+    def _look_again(self) -> None:
+        with suppress(KeyFileError):  # the ones known go on
+            self.refresh()
 
     def create(
         self,

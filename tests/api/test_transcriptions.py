@@ -392,7 +392,7 @@ async def test_no_audio(serve: Serve, tmp_path: Path, content: bytes) -> None:
     accepted = await upload(server, content)
     failed = await over(server, accepted["id"])
     assert (failed["state"], failed["error"]["code"]) == ("failed", "unsupported_encoding")
-    assert uploads(tmp_path) == []
+    await until(lambda: uploads(tmp_path) == [])
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ async def test_client_that_does_not_read_one_long_message(
 ) -> None:
     """A single message that fills every buffer does not hold the connection for ever either."""
     monkeypatch.setattr(connection, "_WRITE_TIMEOUT", 0.5)
-    server = await serve("torrent", size=16 * MIB)
+    server = await serve("torrent", size=15 * MIB)
     wire = await server.wire(receive_buffer=4096)
     wire.send(WSMsgType.TEXT, START.encode())
     wire.send(WSMsgType.BINARY, silence(0.1))

@@ -123,7 +123,7 @@ async def test_a_real_session_at_debug(tmp_path: Path) -> None:
         assert {"native_message_ignored", "session_ended"} <= {*events}
     raised = [line for line in lines if line["event"] == "provider_raised"]
     assert raised
-    assert all("JSONDecodeError" in line["exception"] for line in raised)
+    assert all(line["error"] == "JSONDecodeError" for line in raised)
     chatty = {line["event"]: line for line in by_session[ids["chatty"]]}
     assert chatty["a stream begins"]["logger"].startswith("sttgate_plugin_chatty")
     assert chatty["the connection is slow"]["logger"] == "acme_sdk.wire"

@@ -90,7 +90,7 @@ def test_nobody_writes_a_line_of_his_own(form: str) -> None:
         f"set_up_logs('info', '{form}');"
         "evil = 'é\\x1b[2J\\r\\nINFO forged=yes';"
         "logging.getLogger('some.library').warning('cannot do %s', evil);"
-        "structlog.get_logger('x').info('tried', path=evil)"
+        "structlog.get_logger('sttgate.x').info('tried', path=evil)"
     )
     logged = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
