@@ -12,7 +12,7 @@ import { Rows } from "./rows.js";
 import { SearchBar } from "./search-bar.js";
 import { SelectionBar } from "./selection-bar.js";
 
-const LOOK_AGAIN = 10_000; // milliseconds, while something is being recorded
+const LOOK_AGAIN = 10_000; // milliseconds
 const AHEAD = "800px"; // from its end the list grows
 
 /** @param {{query: URLSearchParams}} props */
@@ -149,12 +149,12 @@ function NotAllowed() {
     <//>`;
 }
 
-/** Looks again when somebody comes back to the page, and now and then while something is recorded. */
+/** Looks again now and then, and when somebody comes back to the page. */
 function useLookingAgain(allowed) {
   useEffect(() => {
     if (!allowed) return;
     const look = () => document.visibilityState === "visible" && list.refresh();
-    const timer = setInterval(() => (list.running.value || list.problem.value) && !list.busy.value && look(), LOOK_AGAIN);
+    const timer = setInterval(() => list.busy.value || look(), LOOK_AGAIN);
     addEventListener("online", look);
     document.addEventListener("visibilitychange", look);
     return () => {
