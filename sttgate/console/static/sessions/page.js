@@ -112,8 +112,13 @@ function NoMatch({ filters }) {
 }
 
 function Failed({ error }) {
+  // An address that somebody wrote may ask for what there cannot be: again would be in vain.
+  const actions =
+    error.status === 400
+      ? html`<button type="button" onClick=${() => navigate(addressOf({}), { replace: true })}>Show all</button>`
+      : again();
   return html`<div role="alert">
-    <${Empty} icon=${error.status === 0 ? "plug" : "alert"} title=${titleOf(error)} actions=${again()}>
+    <${Empty} icon=${error.status === 0 ? "plug" : "alert"} title=${titleOf(error)} actions=${actions}>
       ${error.status === 0 ? "It may be starting, or the network is gone." : error.message}
     <//>
   </div>`;
