@@ -10,6 +10,7 @@ from playwright.async_api import Page, Route, expect
 from sttgate.stores import SessionState
 from sttgate.testing import tone
 from tests.access.doors import Door, OpenDoor, bearer
+from tests.api.service import eventually
 from tests.archive import Archive, keep, said
 from tests.browser.barriers import assert_no_barriers
 from tests.browser.chromium import address
@@ -36,8 +37,9 @@ async def test_running(serve: Serve, start: Start) -> None:
     opened = await (await start())(address(server, "/sessions"))
     page = opened.page
     async with server.connect("?protocol=2") as socket:
-        await start_session(socket)
+        session = (await start_session(socket))[-1]["session_id"]
         await send_audio(socket, tone(3.0))
+        await eventually(lambda: server.stored(session))
         await page.reload()
         await page.get_by_role("listitem").filter(has_text="Live").get_by_role("link").click()
         log = page.get_by_role("log")

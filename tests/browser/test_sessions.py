@@ -109,6 +109,17 @@ async def test_filters(archive: Archive, start: Start) -> None:
     await opened.assert_clean()
 
 
+async def test_nonsense_in_the_address(archive: Archive, start: Start) -> None:
+    """A filter there cannot be is refused in words, and there is a way out."""
+    await archive.keep("sense", said(1, "makes sense", 0.0), recording=False)
+    opened = await (await start())(address(archive.server, "/sessions?state=nonsense"))
+    page = opened.page
+    await expect(page.get_by_role("alert").last).to_contain_text("not valid")
+    await page.get_by_role("button", name="Show all").click()
+    await expect(page.locator(".row-item").first).to_be_visible()
+    await opened.assert_clean()
+
+
 async def test_pages(archive: Archive, start: Start) -> None:
     """A long list grows as its end comes near, and is where it was when somebody comes back to it."""
     for n in range(120):

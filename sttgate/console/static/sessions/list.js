@@ -26,7 +26,6 @@ class SessionList {
   hasMore = computed(() => this.#cursor.value !== null);
   /** Of the page as it was left: where the way back leads. */
   address = "/sessions";
-  running = computed(() => this.rows.value.some(({ live }) => live));
   #cursor = signal(/** @type {string|null} */ (null));
   #query = {};
   #asked = "";

@@ -12,7 +12,7 @@ import { Rows } from "./rows.js";
 import { SearchBar } from "./search-bar.js";
 import { SelectionBar } from "./selection-bar.js";
 
-const LOOK_AGAIN = 10_000; // milliseconds, while something is being recorded
+const LOOK_AGAIN = 10_000; // milliseconds
 const AHEAD = "800px"; // from its end the list grows
 
 /** @param {{query: URLSearchParams}} props */
@@ -112,8 +112,13 @@ function NoMatch({ filters }) {
 }
 
 function Failed({ error }) {
+  // An address that somebody wrote may ask for what there cannot be: again would be in vain.
+  const actions =
+    error.status === 400
+      ? html`<button type="button" onClick=${() => navigate(addressOf({}), { replace: true })}>Show all</button>`
+      : again();
   return html`<div role="alert">
-    <${Empty} icon=${error.status === 0 ? "plug" : "alert"} title=${titleOf(error)} actions=${again()}>
+    <${Empty} icon=${error.status === 0 ? "plug" : "alert"} title=${titleOf(error)} actions=${actions}>
       ${error.status === 0 ? "It may be starting, or the network is gone." : error.message}
     <//>
   </div>`;
@@ -149,12 +154,12 @@ function NotAllowed() {
     <//>`;
 }
 
-/** Looks again when somebody comes back to the page, and now and then while something is recorded. */
+/** Looks again now and then, and when somebody comes back to the page. */
 function useLookingAgain(allowed) {
   useEffect(() => {
     if (!allowed) return;
     const look = () => document.visibilityState === "visible" && list.refresh();
-    const timer = setInterval(() => (list.running.value || list.problem.value) && !list.busy.value && look(), LOOK_AGAIN);
+    const timer = setInterval(() => list.busy.value || look(), LOOK_AGAIN);
     addEventListener("online", look);
     document.addEventListener("visibilitychange", look);
     return () => {
