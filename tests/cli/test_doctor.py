@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from sttgate.cli.checks import doors, folders
 from sttgate.config import load_config
 from tests.cli.commands import COMMAND, Ran, configure, run, serve, wait_for_audio
 from tests.cli.test_serve import speaking
+from tests.docs.pages import read, section, table
 from tests.fakes.deepgram_server import FakeDeepgram
 from tests.gateways import build_config
 
@@ -43,6 +45,10 @@ def test_healthy(tmp_path: Path) -> None:
         *("plugins", "spool", "sync", "uploads", "disk of spool, uploads, transcripts, recordings"),
         *("formats of uploads", "left behind", "transcripts", "recordings", "echo", "file modes"),
     }
+    page = section(read("docs/operations.md"), "What doctor looks at")
+    documented = {name for row in table(page) for name in re.findall(r"`([^`]+)`", row[0])}
+    undocumented = {subject.partition(" of spool")[0] for subject in subjects} - documented
+    assert undocumented == {"disk", "echo"}
 
 
 def test_json(tmp_path: Path) -> None:
