@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
@@ -27,6 +26,7 @@ from tests.cli.commands import configure, serve, start
 from tests.conftest import MakeGateway
 from tests.docs.pages import ROOT
 from tests.gateways import build_config, finals, receive_until
+from tests.operations.conftest import until
 
 
 def params(provider: str | None = None) -> SessionParams:
@@ -48,9 +48,7 @@ def reloader(folder: Path, gateway: Gateway, before: dict[str, object]) -> Reloa
 
 async def gone(gateway: Gateway) -> None:
     """Wait until no session is left."""
-    async with asyncio.timeout(15):
-        while gateway.sessions:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(0.01)
+    await until(lambda: not gateway.sessions)
 
 
 def echo(*lines: str) -> dict[str, object]:
@@ -97,17 +95,28 @@ async def test_providers_change_under_a_running_session(
 
 
 async def test_a_provider_that_is_removed(make_gateway: MakeGateway, tmp_path: Path) -> None:
-    """A provider that is gone from the configuration cannot be asked for any more."""
+    """A provider that is gone cannot be asked for any more; who has it keeps it, then it is closed."""
     before: dict[str, object] = {
         "providers": {"one": echo("a"), "two": echo("b")},
         "chain": ["one"],
     }
     gateway = await make_gateway(**before)
     config = reloader(tmp_path, gateway, before)
+    removed = gateway.providers["two"]
+    running = await gateway.open_session(params("two"))
+    running.append(tone(4.0))
+    await until(lambda: removed.is_open)
     build_config(tmp_path, providers={"one": echo("a")}, chain=["one"])
     await config.reload()
     with pytest.raises(RequestError, match="no provider 'two'"):
         await gateway.open_session(params("two"))
+    assert removed.is_open
+    running.stop()
+    await gone(gateway)
+    stored = await gateway.transcripts.get(running.id)
+    assert stored is not None
+    assert stored.text == "b"
+    assert gateway._retired == set()
 
 
 @pytest.mark.parametrize(

@@ -28,26 +28,33 @@ _log = logging.getLogger(__name__)
 class Client:
     """Makes connections; belongs to the event loop it was made in.
 
-    A TLS context costs 25 ms of a blocked loop and 1 MB: there is one, and the SDK's REST client
+    A TLS context costs 25 ms and 1 MB: there is one, and the SDK's REST client
     gets it too.
     """
 
-    def __init__(self, options: DeepgramOptions, failures: Failures) -> None:
+    @classmethod
+    async def make(cls, options: DeepgramOptions, failures: Failures) -> Client:
+        """Make one; the SDK imports much as its client is made, so that happens in a thread."""
+        tls, rest, sdk = await asyncio.to_thread(_load, options)
+        return cls(options, failures, tls, rest, sdk)
+
+    def __init__(
+        self,
+        options: DeepgramOptions,
+        failures: Failures,
+        tls: ssl.SSLContext,
+        rest: httpx.AsyncClient,
+        sdk: AsyncDeepgramClient,
+    ) -> None:
         self._options = options
         self._failures = failures
-        tls = ssl.create_default_context()
-        self._rest = httpx.AsyncClient(verify=tls)
+        self._rest = rest
+        self._sdk = sdk
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_SECONDS, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
             middlewares=(watch_handshake,),
-        )
-        self._sdk = AsyncDeepgramClient(
-            api_key=options.api_key.get_secret_value(),
-            environment=_environment(options.base_url),
-            httpx_client=self._rest,
-            transport_factory=transport_factory,
         )
 
     async def close(self) -> None:
@@ -80,6 +87,20 @@ class Client:
                 raise self._failures.unreachable(_why(error)) from error
             _log.debug("Deepgram stream open, request %.64r", transport.request_id)
             yield connection
+
+
+def _load(
+    options: DeepgramOptions,
+) -> tuple[ssl.SSLContext, httpx.AsyncClient, AsyncDeepgramClient]:
+    tls = ssl.create_default_context()
+    rest = httpx.AsyncClient(verify=tls)
+    sdk = AsyncDeepgramClient(
+        api_key=options.api_key.get_secret_value(),
+        environment=_environment(options.base_url),
+        httpx_client=rest,
+        transport_factory=transport_factory,
+    )
+    return tls, rest, sdk
 
 
 def _environment(base_url: str) -> DeepgramClientEnvironment:

@@ -64,11 +64,11 @@ class DeepgramProvider(Provider):
 
     async def open(self) -> None:
         """Import the SDK and make the client that all streams share."""
-        # Half a second of SDK: in a thread, for the loop may have live sessions.
+        # A second of imports, all in all: in a thread, for the loop may have live sessions.
         await asyncio.to_thread(import_module, "sttgate_deepgram.client")
         from sttgate_deepgram.client import Client
 
-        self._client = Client(self._options, self._failures)
+        self._client = await Client.make(self._options, self._failures)
 
     async def close(self) -> None:
         """Close the client."""

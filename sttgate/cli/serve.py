@@ -68,7 +68,7 @@ def serve(
         overrides["server.workers"] = str(workers)
     if provider is not None:
         overrides["chain"] = json.dumps([provider])
-    if context.find_root().params["debug"]:
+    if context.find_root().params.get("debug"):
         overrides["log.level"] = "debug"  # also when the configuration is read again
     config = read_config(config_file, overrides)
     for warning in config.warnings:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -17,12 +19,15 @@ from aiohttp import web
 from joserfc.jwk import ECKey
 
 from sttgate.access.keys import KeyFile
-from sttgate.cli.checks import doors, folders
+from sttgate.cli.checks import doors, folders, machine
 from sttgate.config import load_config
 from tests.cli.commands import COMMAND, Ran, configure, run, serve, wait_for_audio
 from tests.cli.test_serve import speaking
+from tests.docs.pages import read, section, table
 from tests.fakes.deepgram_server import FakeDeepgram
 from tests.gateways import build_config
+
+JWT = {"jwks_url": "https://a.example/keys", "issuer": "https://a.example", "audience": "b"}
 
 
 def findings(ran: Ran) -> dict[str, tuple[str, str]]:
@@ -43,6 +48,10 @@ def test_healthy(tmp_path: Path) -> None:
         *("plugins", "spool", "sync", "uploads", "disk of spool, uploads, transcripts, recordings"),
         *("formats of uploads", "left behind", "transcripts", "recordings", "echo", "file modes"),
     }
+    page = section(read("docs/operations.md"), "What doctor looks at")
+    documented = {name for row in table(page) for name in re.findall(r"`([^`]+)`", row[0])}
+    undocumented = {subject.partition(" of spool")[0] for subject in subjects} - documented
+    assert undocumented == {"disk", "echo"}
 
 
 def test_json(tmp_path: Path) -> None:
@@ -290,6 +299,41 @@ async def test_leftovers(tmp_path: Path) -> None:
     level, message = findings(run(tmp_path, "doctor", "--json"))["left behind"]
     assert level == "warning"
     assert message.startswith("1 session lies in ")
+
+
+@pytest.mark.parametrize(
+    ("access", "keys", "level", "says"),
+    [
+        ({"insecure": True}, None, "error", "set access.insecure to false"),
+        ({}, None, "error", "run `sttgate keys create NAME`"),
+        ({}, "no JSON", "error", "keys.json"),
+        ({"jwt": JWT}, None, "ok", "takes tokens of https://a.example"),
+    ],
+)
+def test_access_beyond_this_machine(
+    tmp_path: Path, access: dict[str, object], keys: str | None, level: str, says: str
+) -> None:
+    """Where others can connect, everybody must need a key, and somebody must have one."""
+    config = build_config(tmp_path, server={"host": "0.0.0.0", "port": 0}, access=access)
+    if keys is not None:
+        config.access.keys.parent.mkdir()
+        config.access.keys.write_text(keys)
+    found = doors.look_at_access(config)
+    assert found.level == level
+    assert says in found.message
+
+
+def test_no_full_text_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite that cannot search is an error."""
+
+    class Poor(sqlite3.Connection):
+        def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:
+            return super().execute("SELECT 'THREADSAFE=1'")
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, factory=Poor))
+    (found,) = [each for each in machine.look_at_software() if each.subject == "SQLite"]
+    assert (found.level, "has no FTS5" in found.message) == ("error", True)
 
 
 def test_metrics_for_everybody(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from sttgate import app
-from sttgate.operations import health
 from sttgate.protocols import native
 from sttgate.protocols.native import connection, requests
 from sttgate.session import chain, feed, finalizing, recognition, session, spool, storing
@@ -72,7 +71,6 @@ DESIGN, OPERATIONS = "docs/design.md", "docs/operations.md"
             [chain._FIRST_COOL_DOWN, chain._MAX_COOL_DOWN],
         ),
         (OPERATIONS, "cannot be stored in {:g} s", [app._SETTLE]),
-        (OPERATIONS, "out for more than {:g} s", [health.STORE_PATIENCE]),
         (OPERATIONS, "pings go out every {:g} s", [native._HEARTBEAT]),
     ],
 )

@@ -26,7 +26,7 @@ async def test_an_address_of_their_own(tmp_path: Path) -> None:
     """Where keys are asked for Prometheus needs none on that port; a drain shows there to its end."""
     configure(
         tmp_path,
-        server={"port": 0, "lame_duck_s": 0.3, "drain_timeout_s": 30},
+        server={"port": 0, "lame_duck_s": 1.0, "drain_timeout_s": 30},
         access={"required": True},
         metrics={"port": 0},
     )

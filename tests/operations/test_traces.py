@@ -111,11 +111,13 @@ async def test_words_on_request(serve: Serve) -> None:
 
 
 @asynccontextmanager
-async def collector() -> AsyncIterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    """Yield the address of an OTLP collector on loopback, and what it gets."""
+async def collector(key: str = "") -> AsyncIterator[tuple[str, list[ExportTraceServiceRequest]]]:
+    """Yield the address of an OTLP collector on loopback, which may ask for a key, and what it gets."""
     got = []
 
     async def receive(request: web.Request) -> web.Response:
+        if request.headers.get("X-Key", "") != key:
+            raise web.HTTPUnauthorized
         body = await request.read()
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -144,12 +146,14 @@ async def speak(url: str) -> None:
 
 
 async def test_a_collector_gets_them(tmp_path: Path) -> None:
-    """A server with ``traces.endpoint`` sends its spans there, the last ones as it stops."""
-    async with collector() as (endpoint, got):
+    """A server sends its spans to ``traces.endpoint``, the last ones as it stops, with a key if need be."""
+    async with collector("quicksilver") as (endpoint, got):
         configure(tmp_path, traces={"endpoint": endpoint})
-        with serve(tmp_path) as (running, url):
+        headers = {"OTEL_EXPORTER_OTLP_HEADERS": "x-key=quicksilver"}
+        with serve(tmp_path, **headers) as (running, url):
             await speak(url)
             assert await asyncio.to_thread(running.stop) == 0
+            assert "quicksilver" not in running.err
     (resource,) = {str(part.resource) for request in got for part in request.resource_spans}
     assert "sttgate" in resource
     names = [
