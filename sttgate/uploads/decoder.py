@@ -146,12 +146,16 @@ class Decoder:
             try:
                 yield process
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                assert process.stdout is not None
-                while await process.stdout.read(BLOCK):  # or its end would never be noticed
-                    pass
-                await process.wait()
+                await whole(_put_away(process))
+
+
+async def _put_away(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    assert process.stdout is not None
+    while await process.stdout.read(BLOCK):  # or its end would never be noticed
+        pass
+    await process.wait()
 
 
 def _refusal(reason: str) -> RequestError:
