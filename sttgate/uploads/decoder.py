@@ -106,7 +106,7 @@ class Decoder:
         try:
             line = await self._within(timeout, process.stdout.readline())
             report = msgspec.json.decode(line, type=_Report)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             # It died, perhaps of a limit: that is what they are for.
             log.warning("decoder_died", code=process.returncode)
             raise _refusal("unknown") from error
