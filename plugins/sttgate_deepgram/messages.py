@@ -78,6 +78,9 @@ class _Envelope(msgspec.Struct):
     type: str
 
 
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are none, or not of the type that is asked for."""
+
 _message = msgspec.json.Decoder(Message)
 _envelope = msgspec.json.Decoder(_Envelope)
 _KNOWN = {"Results", "SpeechStarted", "UtteranceEnd", "Metadata", "Error"}
@@ -92,10 +95,10 @@ def decode(raw: bytes) -> Message | None:
     try:
         message: Message = _message.decode(raw)
         return message
-    except msgspec.DecodeError as error:
+    except NO_JSON as error:
         try:
             kind = _envelope.decode(raw).type
-        except msgspec.DecodeError:
+        except NO_JSON:
             kind = None
         if kind is None or kind in _KNOWN:
             raise Malformed from error

@@ -18,6 +18,7 @@ import msgspec
 from yarl import URL
 
 from sttgate_deepgram.failures import Closed, Garbled, Refused, Silent
+from sttgate_deepgram.messages import NO_JSON
 
 MAX_MESSAGE_BYTES = 1 << 20
 _REFUSAL_MAX_BYTES = 16_384
@@ -61,7 +62,8 @@ class _Refusal(msgspec.Struct):
 
 async def _refusal(response: aiohttp.ClientResponse) -> Refused:
     body = _Refusal()
-    with suppress(aiohttp.ClientError, msgspec.DecodeError):  # the headers may say enough
+    with suppress(aiohttp.ClientError, *NO_JSON):
+        # the headers may say enough
         body = msgspec.json.decode(await response.content.read(_REFUSAL_MAX_BYTES), type=_Refusal)
     return Refused(
         status=response.status,

@@ -61,7 +61,7 @@ class Client:
             raise self._failures.refused(answer)
         try:
             return read_answer(answer, len(pcm) / _SAMPLE_BYTES / SAMPLE_RATE)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._failures.garbled() from error
 
     async def check(self) -> None:

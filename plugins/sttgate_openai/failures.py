@@ -73,7 +73,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     """Read what a server says of its refusal, whatever form it has."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     error = content.get("error", content) if isinstance(content, dict) else None
     if isinstance(error, str):

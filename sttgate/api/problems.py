@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -176,6 +177,8 @@ def _of(error: Exception, request: web.Request) -> ApiProblem:
     match error:
         case ApiProblem():
             return error
+        case HttpProcessingError() | web.RequestPayloadError():
+            return ApiProblem(400)  # chunks or parts of a form that are none
         case RequestError():
             status = _STATUS_OF_CODE[error.code]
             headers = {"Retry-After": RETRY_AFTER} if status in (429, 503) else None

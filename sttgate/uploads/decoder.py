@@ -106,7 +106,7 @@ class Decoder:
         try:
             line = await self._within(timeout, process.stdout.readline())
             report = msgspec.json.decode(line, type=_Report)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             # It died, perhaps of a limit: that is what they are for.
             log.warning("decoder_died", code=process.returncode)
             raise _refusal("unknown") from error
@@ -146,12 +146,16 @@ class Decoder:
             try:
                 yield process
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                assert process.stdout is not None
-                while await process.stdout.read(BLOCK):  # or its end would never be noticed
-                    pass
-                await process.wait()
+                await whole(_put_away(process))
+
+
+async def _put_away(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    assert process.stdout is not None
+    while await process.stdout.read(BLOCK):  # or its end would never be noticed
+        pass
+    await process.wait()
 
 
 def _refusal(reason: str) -> RequestError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,13 +15,14 @@ P = ParamSpec("P")
 async def whole(
     doing: Coroutine[Any, Any, T], undo: Callable[[T], object] = lambda result: None
 ) -> T:
-    """Return what ``doing`` returns; a cancellation waits until it is done, and then has it undone."""
+    """Return what ``doing`` returns; any cancellation waits until it is done, and then has it undone."""
     task = asyncio.create_task(doing)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         while not task.done():
-            await asyncio.wait({task})
+            with suppress(asyncio.CancelledError):  # a shutdown may cancel more than once
+                await asyncio.wait({task})
         if not task.cancelled() and task.exception() is None:
             undo(task.result())
         raise

@@ -442,6 +442,9 @@ async def test_an_empty_body(serve: Serve, tmp_path: Path) -> None:
         b'--x\r\nContent-Disposition: form-data; name="more"\r\n\r\nabc\r\n--x--\r\n',
         b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n\r\n--x--\r\n',
         b"no form at all",
+        b'--x\r\nContent-Disposition: form-data; name="\xb1\x19"\r\n\r\nabc\r\n--x--\r\n',
+        b"--x\r\nno header\r\n\r\nabc\r\n--x--\r\n",
+        b"--x\r\n" + b"A: b\r\n" * 20_000 + b"\r\nabc\r\n--x--\r\n",
     ],
 )
 @pytest.mark.parametrize("boundary", ["; boundary=x", ""])

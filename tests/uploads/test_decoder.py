@@ -244,6 +244,27 @@ async def test_a_decoder_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         await Decoder(path, 0.001).measure()  # which has no time at all
 
 
+async def test_a_decoder_nobody_waits_for(tmp_path: Path) -> None:
+    """However often its caller is cancelled, its process is gone before the caller is."""
+    path = tmp_path / "file"
+    path.write_bytes(encode("flac", tone(1.0)))
+    entered = asyncio.Event()
+    processes = []
+
+    async def decode() -> None:
+        async with Decoder(path, 10.0)._run("decode") as process:
+            processes.append(process)
+            entered.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(decode())
+    await entered.wait()
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert processes[0].returncode is not None
+
+
 def test_the_decoder_knows_what_the_gateway_takes() -> None:
     """Its own copies of some numbers are the same."""
     assert (decode.LOWEST_RATE, decode.HIGHEST_RATE) == (
