@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import os
 import sys
 
 import uvloop
@@ -12,7 +13,6 @@ import uvloop
 from benchmarks import report
 from benchmarks.bench import Effort, Result, say
 from benchmarks.machine import describe
-from benchmarks.run import load_average
 
 MEASURES = ("chunks", "latency", "memory", "stop", "stages", "growth", "search")
 
@@ -45,7 +45,7 @@ def main() -> None:
 def measure(name: str, effort: Effort) -> Result:
     """Run one measurement; return its result with what is known of the machine."""
     say(f"--- {name}")
-    load = load_average()
+    load, _, _ = os.getloadavg()  # processes that wanted a core in the last minute
     module = importlib.import_module(f"benchmarks.measures.{name}")
     result: Result = uvloop.run(module.run(effort))
     return {"machine": describe(), "load_before": round(load, 1), "quick": effort.quick, **result}

@@ -35,11 +35,13 @@ class Effort:
 
 @contextmanager
 def side_by_side(makers: Mapping[str, Maker]) -> Iterator[list[Server]]:
-    """Run servers and the upstream, all at once, and move this process off the servers' core."""
+    """Run servers and the upstream, all at once; meanwhile this process is off the servers' core."""
     servers = []
     absent = missing()
+    mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores()[1])
     with ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, mine)
         address = stack.enter_context(upstream())
         for name, make in makers.items():
             if name in absent:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from benchmarks import callers
@@ -130,6 +129,36 @@ async def measure(
     )
 
 
+async def measure_together(
+    servers: Sequence[Server], sessions: int, chunk_ms: float, seconds: float, warm_up: float = 1.0
+) -> tuple[dict[str, float], Heard]:
+    """Run callers of several servers at the same time; return microseconds of CPU for each's chunk.
+
+    Whatever else the machine does slows all of them, so that ratios can be trusted sooner. What is
+    wrong is in the second value.
+    """
+    heard, voices = Heard(), {}
+    for server in servers:
+        voices[server] = await callers.connect(server, heard, sessions, chunk_bytes(chunk_ms))
+        await callers.start(voices[server])
+    async with AsyncExitStack() as stack:
+        for some in voices.values():
+            await stack.enter_async_context(speaking(some, chunk_ms))
+        await asyncio.sleep(warm_up)
+        before = {server: (server.program.cpu_ns(), _sent(voices[server])) for server in servers}
+        await asyncio.sleep(seconds)
+        costs = {}
+        for server, (cpu, sent) in before.items():
+            chunks = _sent(voices[server]) - sent
+            costs[server.name] = (server.program.cpu_ns() - cpu) / 1000 / chunks
+    await asyncio.sleep(0.3)
+    for some in voices.values():
+        await callers.stop(some)
+        for voice in some:
+            voice.close()
+    return costs, heard
+
+
 def _sent(voices: Sequence[Caller]) -> int:
     return sum(voice.sent_bytes // voice.chunk_bytes for voice in voices)
 
@@ -142,8 +171,3 @@ async def _lateness(seconds: float) -> list[float]:
         await asyncio.sleep(0.02)
         late.append(max(0.0, clock() - now - 0.02))
     return late
-
-
-def load_average() -> float:
-    """Return how many processes wanted a core in the last minute."""
-    return os.getloadavg()[0]

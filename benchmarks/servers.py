@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.processes import Program, cores, free_port, python, running
+from sttgate.access.keys import KeyFile
 
 Wire = Literal["sttgate", "deepgram"]
 """What a client speaks: sttgate's protocol, or Deepgram's through a relay."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Server:
     """A server that runs: where, how to talk to it, and its process."""
 
@@ -92,12 +92,8 @@ def sttgate(
     change(config)
     path = folder / "config.yaml"
     path.write_text(json.dumps(config))  # JSON is YAML
-    made = subprocess.run(
-        python("sttgate", "keys", "create", "benchmark", "-s", "admin", "--json", "-c", path),
-        capture_output=True,
-        check=True,
-    )
-    headers = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
+    _, key = KeyFile(Path(config["access"]["keys"])).create("benchmark", ("admin",))
+    headers = {"Authorization": f"Bearer {key}"}
     port = config["server"]["port"]
     with running(
         python("sttgate", "serve", "-c", path), port, pinned=cores()[0], cwd=folder

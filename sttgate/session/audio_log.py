@@ -128,6 +128,11 @@ class AudioLog:
         """Return once all that was appended so far is on disk; OSError if that refuses."""
         await self._file.flush()
 
+    @property
+    def full(self) -> bool:
+        """Whether the disk lags so far behind that who appends has to wait for ``room``."""
+        return not self._room.is_set()
+
     async def room(self) -> None:
         """Return when more audio may be appended: at once, unless the disk lags far behind."""
         await self._room.wait()
@@ -158,6 +163,12 @@ class AudioLog:
             size = min(size, on_disk)
             start = WAV_HEADER_BYTES + position
             return await self._spool.run(lambda: self._file.read(start, size))
+        if (
+            self._tail
+            and position == self.size - len(last := self._tail[-1])
+            and len(last) <= limit
+        ):
+            return last  # live audio: the piece that has just come
         return b"".join(self._tail_from(position, limit))
 
     def _tail_from(self, position: int, limit: int) -> Iterator[bytes]:

@@ -142,20 +142,21 @@ class NativeConnection:
             )
         async for message in self._socket:
             if message.type is WSMsgType.BINARY:
-                if self._session is not None and message.data:
-                    self._session.append(message.data)
-                    await self._session.audio.room()
-                    await self._keep_pace(self._session)
+                session = self._session
+                if session is not None and message.data:
+                    session.append(message.data)
+                    if session.audio.full:
+                        await session.audio.room()
+                    if self._pace is not None:
+                        await self._keep_pace(session, self._pace)
             elif message.type is WSMsgType.TEXT:
                 await self._take(message.data)
                 if self.relay is not None:
                     return
 
-    async def _keep_pace(self, session: Session) -> None:
+    async def _keep_pace(self, session: Session, pace: Pace) -> None:
         """Read no further for a while when audio comes faster than it may; the client then waits."""
-        if self._pace is None:
-            return
-        if wait := self._pace.wait(session.audio.seconds - self._entered_at):
+        if wait := pace.wait(session.audio.seconds - self._entered_at):
             if not self._told_pace:
                 self._told_pace = True
                 session.warn("audio_too_fast", "Audio comes too fast and has to wait.")

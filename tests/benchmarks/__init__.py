@@ -1,0 +1,1 @@
+"""The benchmarks work, and the cost of a chunk has not run away."""
