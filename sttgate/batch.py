@@ -55,7 +55,8 @@ class BatchProvider(Provider):
     the speaker goes on.
     ``concurrency``: calls of ``recognize`` at once, None for any number.
     ``timeout``: seconds a call may take.
-    ``max_wait``: new streams are refused while finished utterances wait longer than so many seconds.
+    ``max_wait``: it is ``busy``, and refuses streams, while finished utterances wait longer than so many
+    seconds.
 
     A subclass that overrides ``open`` or ``close`` calls these as well.
     """
@@ -113,6 +114,11 @@ class BatchProvider(Provider):
         if running is not None:
             await running.work.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether finished utterances wait longer than ``max_wait``."""
+        return self._running is not None and self._running.work.backlog > self._max_wait
+
     async def transcribe(
         self, audio: AudioInput, params: StreamParams
     ) -> AsyncGenerator[ProviderEvent, None]:
@@ -127,7 +133,7 @@ class BatchProvider(Provider):
             raise ProviderRejected(
                 f"the provider takes audio at {SAMPLE_RATE} Hz, not {params.sample_rate}: resample it"
             )
-        if running.work.backlog > self._max_wait:
+        if self.busy:
             raise ProviderQuota(
                 f"the engine is busy, speech waits longer than {self._max_wait:g} s: give it more "
                 "power, or add another provider to the chain",

@@ -221,6 +221,10 @@ class Gateway:
         await self.admission.enter(params.id, caller)
         try:
             chain = self._chain_for(params)
+            if not any(provider.has_room for provider in chain):
+                raise RequestError(
+                    ErrorCode.CAPACITY, "No speech engine has room. Try again later."
+                )
             folder = await self._folder_for(params)
         except BaseException:
             self.admission.leave(params.id)

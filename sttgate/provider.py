@@ -53,7 +53,8 @@ class Capabilities:
     ``en`` matches ``en-GB`` and the other way round.
     ``word_times``: ``"exact"`` from the engine, ``"estimated"`` when interpolated, or ``"none"``.
     ``max_replay_speed``: how many times real time it accepts audio, None for as fast as it reads.
-    ``max_streams``: how many streams at once, None for no limit of its own.
+    ``max_streams``: how many streams at once, None for no limit of its own. The host gives more to the
+    next provider of the chain, and refuses a session for which none has room.
     """
 
     sample_rates: tuple[int, ...] | None = (16_000,)
@@ -117,6 +118,11 @@ class Provider(ABC):
 
     async def check(self) -> None:
         """Return when the engine is reachable and the credentials are good, else raise ProviderError."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether new streams had better go elsewhere for now, as with ``max_streams``: an engine knows."""
+        return False
 
     @abstractmethod
     def transcribe(

@@ -390,6 +390,29 @@ async def test_who_does_not_speak_the_language_is_left_out(tmp_path: Path) -> No
     assert (german.streams, english.streams) == (0, 1)
 
 
+async def test_a_provider_takes_what_it_says_it_can(tmp_path: Path) -> None:
+    """Beyond that sessions go to the next of the chain; where none has room they are refused."""
+    one = Capabilities(word_times="exact", max_streams=1)
+    first, second = Speaker(capabilities=one), Speaker(capabilities=one)
+    async with open_house(tmp_path, first, second) as house:
+        sessions = []
+        for provider in (first, second):
+            sessions.append(await house.gateway.open_session(SessionParams(protocol="test")))
+            await say(sessions[-1], speech([1, 2]))
+            await eventually(lambda provider=provider: provider.heard == 2 * 3200)  # type: ignore[misc]
+        with pytest.raises(RequestError, match="No speech engine") as caught:
+            await house.gateway.open_session(SessionParams(protocol="test"))
+        assert caught.value.code is ErrorCode.CAPACITY
+        sessions[0].stop()
+        await follow_until(sessions[0], Stopped)
+        again = await house.gateway.open_session(SessionParams(protocol="test", provider="p1"))
+        await say(again, speech([3]))
+        for session in (*sessions[1:], again):
+            session.stop()
+            await follow_until(session, Stopped)
+        assert (first.streams, second.streams) == (2, 1)
+
+
 async def test_an_id_is_used_once(tmp_path: Path) -> None:
     """A second session of the same id is refused, and the first is not disturbed."""
     async with open_house(tmp_path, Speaker()) as house:

@@ -18,6 +18,10 @@ class MoonshineOptions(Options):
     threads: Annotated[int, Field(ge=1, le=16)] = 1
     """CPU threads of one decode. More make a single stream quicker and many streams slower."""
 
+    max_streams: Annotated[int, Field(ge=1)] | None = None
+    """Streams at once; by default 24 for each thread, at most 120. If all of them speak without a rest, 95
+    of 100 finals come within 1.5 s of the last voice."""
+
     endpointing_ms: Annotated[int, Field(ge=100, le=10_000)] | Literal[False] = 500
     """Pause in milliseconds that closes an utterance, `false` for never; a stream may ask for another."""
 
@@ -31,4 +35,4 @@ class MoonshineOptions(Options):
     """Longest segment in seconds; speech without a pause is cut where the voice is weakest."""
 
     max_wait_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    """New streams are refused while finished speech waits longer than this for a free thread."""
+    """New streams go elsewhere while finished speech waits longer than this for a free thread."""

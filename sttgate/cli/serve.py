@@ -119,7 +119,8 @@ def _serve_together(config: Config, config_file: Path | None, overrides: dict[st
                     config_file=None if config_file is None else str(config_file),
                     overrides={**overrides, "server.port": str(port)},
                     debug=debug,
-                )
+                ),
+                server.workers,
             )
 
         patience = server.lame_duck_s + server.drain_timeout_s + _PATIENCE

@@ -5,6 +5,7 @@ The descriptor is its end of the channel to the supervisor; the first line there
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -34,14 +35,16 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool
 
 
-def spawn(assignment: Assignment) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start a worker; return its process and this end of the channel."""
+def spawn(assignment: Assignment, of: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a worker, one ``of`` so many; return its process and this end of the channel."""
+    cores = max(1, len(os.sched_getaffinity(0)) // of)
     ours, theirs = socket.socketpair()
     with theirs:
         # Where the modules are found is where they were found here.
         safe = ["-P"] if sys.flags.safe_path or sys.path[0] != str(Path.cwd()) else []
         process = subprocess.Popen(
             [sys.executable, *safe, "-m", "sttgate.cli.worker", str(theirs.fileno())],
+            env={"PYTHON_CPU_COUNT": str(cores), **os.environ},  # its share, for local models
             stdin=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
             process_group=0,  # Ctrl-C is for the supervisor

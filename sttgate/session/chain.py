@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -105,6 +106,22 @@ class ConfiguredProvider:
         self.plugin = plugin
         self.breaker = Breaker()
         self._opening: asyncio.Task[None] | None = None
+        self._seats = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more stream is within what the provider says it can take."""
+        most = self.provider.capabilities.max_streams
+        return (most is None or self._seats < most) and not self.provider.busy
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """Count a stream, also while it is tried again."""
+        self._seats += 1
+        try:
+            yield
+        finally:
+            self._seats -= 1
 
     @property
     def is_open(self) -> bool:
@@ -176,7 +193,11 @@ Chain = Sequence[ConfiguredProvider]
 
 
 def next_provider(candidates: list[ConfiguredProvider]) -> ConfiguredProvider:
-    """Take out and return the first that its breaker admits, else simply the first."""
-    chosen = next((p for p in candidates if p.breaker.admits()), candidates[0])
+    """Take out and return the first that has room and is healthy, else healthy, else simply the first."""
+    by_choice = (
+        *(p for p in candidates if p.has_room),
+        *(p for p in candidates if not p.has_room),
+    )
+    chosen = next((p for p in by_choice if p.breaker.admits()), candidates[0])
     candidates.remove(chosen)
     return chosen

@@ -143,7 +143,8 @@ class Recognition:
         provider = next_provider(candidates)
         while True:
             try:
-                await self._try_provider(provider, others=bool(candidates))
+                with provider.seat():
+                    await self._try_provider(provider, others=bool(candidates))
                 return
             except ProviderError:
                 if not candidates:

@@ -219,7 +219,7 @@ class Stream:
                     if self._habits.guesses:
                         self._stop_listening()
                         self._heard = speech.end
-                        self._guess = _Attempt(speech, self._settling(speech))
+                        self._guess = _Attempt(speech, self._settling(speech, Urgency.GUESS))
                         self._guess.result.add_done_callback(self._guessed)
                 case Closed():
                     self._stop_listening()
@@ -234,13 +234,18 @@ class Stream:
         if closed.speech is None:
             return None
         if guess is not None and guess.speech is closed.speech:
+            self._work.promote(guess.result, self._turn)
             return guess.result
-        return self._settling(closed.speech)
+        return self._settling(closed.speech, Urgency.FINAL)
 
-    def _settling(self, speech: Speech) -> asyncio.Future[Recognized | None]:
+    @property
+    def _turn(self) -> int:
+        """How many finals wait already."""
+        return sum(isinstance(item, _Final) and not item.ready for item in self._queue)
+
+    def _settling(self, speech: Speech, urgency: Urgency) -> asyncio.Future[Recognized | None]:
         pcm = self._audio(speech)
-        turn = sum(isinstance(item, _Final) and not item.ready for item in self._queue)
-        result = self._work.submit(lambda: self._recognize(pcm), Urgency.FINAL, turn)
+        result = self._work.submit(lambda: self._recognize(pcm), urgency, self._turn)
         result.add_done_callback(self._recognized)
         return result
 

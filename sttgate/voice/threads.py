@@ -52,7 +52,9 @@ class EngineThreads:
 
 
 def _cores() -> int:
-    """Return how many CPU cores this process may use."""
+    """Return how many CPU cores this process may use; PYTHON_CPU_COUNT says so from Python 3.13 on."""
+    if (count := os.environ.get("PYTHON_CPU_COUNT", "")).isdecimal() and int(count):
+        return int(count)
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -64,8 +65,12 @@ class Together:
         """Return a port from which a connection goes to this worker."""
         for _ in range(_ATTEMPTS):
             with socket.socket() as probe:
-                # Closed by a reset, it leaves the port free.
+                # Closed by a reset, it leaves the port free; of a range that nobody is given one of.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                try:
+                    probe.bind(("127.0.0.1", random.randrange(10_000, 30_000)))
+                except OSError:
+                    continue
                 probe.connect(("127.0.0.1", URL(self.server.url).port))
                 port = int(probe.getsockname()[1])
                 for _ in range(100):  # a worker that dies just now never accepts it

@@ -10,7 +10,7 @@ import pytest
 from sttgate import ProviderTimeout
 from sttgate.voice.queue import Urgency, WorkQueue
 
-FINAL, INTERIM = Urgency.FINAL, Urgency.INTERIM
+FINAL, GUESS, INTERIM = Urgency.FINAL, Urgency.GUESS, Urgency.INTERIM
 
 
 class Gate:
@@ -55,6 +55,22 @@ async def test_finals_go_before_interims(queue: WorkQueue[str], gate: Gate) -> N
     gate.open.set()
     await asyncio.gather(*jobs)
     assert gate.started == ["running", "final", "interim"]
+
+
+async def test_guesses_come_in_between(queue: WorkQueue[str], gate: Gate) -> None:
+    """A guess waits for finals and goes before interims; come true, it is first in its place."""
+    jobs = [
+        queue.submit(lambda: gate.recognize("running"), FINAL),
+        queue.submit(lambda: gate.recognize("interim"), INTERIM),
+        queue.submit(lambda: gate.recognize("guess"), GUESS),
+        queue.submit(lambda: gate.recognize("came true"), GUESS),
+        queue.submit(lambda: gate.recognize("final"), FINAL),
+    ]
+    queue.promote(jobs[3])
+    queue.promote(jobs[0])  # runs already
+    gate.open.set()
+    await asyncio.gather(*jobs)
+    assert gate.started == ["running", "came true", "final", "guess", "interim"]
 
 
 async def test_a_second_final_of_a_stream_lets_other_streams_pass(

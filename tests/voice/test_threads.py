@@ -75,3 +75,11 @@ async def test_a_cancelled_call_that_has_not_begun_never_begins() -> None:
 def test_there_is_at_least_one() -> None:
     """By default there is a thread for each core."""
     assert EngineThreads("engine").number >= 1
+
+
+def test_a_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of several processes that share a machine begins no more threads than its share."""
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "3")
+    assert EngineThreads("engine under test").number == 3
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "default")
+    assert EngineThreads("engine under test").number >= 1
