@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- promises: begin -->", "<!-- promises: end -->"
@@ -209,6 +210,22 @@ class Report:
         row = self.rows[promise]
         row.figures.setdefault(figure, []).append(value)
         row.modes[figure] = mode
+
+    def dump(self) -> dict[str, dict[str, Any]]:
+        """Return all of it as plain values."""
+        return {number: asdict(row) for number, row in self.rows.items()}
+
+    def add(self, dumped: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add what another process has collected."""
+        for number, other in dumped.items():
+            row = self.rows[number]
+            for figure, values in other["figures"].items():
+                row.figures.setdefault(figure, []).extend(values)
+            row.modes |= other["modes"]
+            row.passed += other["passed"]
+            row.failed += other["failed"]
+            row.open += other["open"]
+            row.skipped += other["skipped"]
 
     def table(self) -> Iterator[str]:
         """Yield the lines of the table."""
