@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sttgate.stores import RecordingStore, TranscriptStore
 
 STORE_PATIENCE = 10.0  # seconds a store may be out: storing waits, and words go on meanwhile
 STORE_CHECK_TIMEOUT = 5.0  # seconds
+_FRESH = 1.0  # seconds a check counts: stores write for it, and anybody may ask /readyz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +46,19 @@ class StoreWatch:
         self._transcripts = transcripts
         self._recordings = recordings
         self._out_since: dict[str, float] = {}
+        self._lock = asyncio.Lock()
+        self._checked: dict[str, bool] = {}
+        self._checked_at = -math.inf
 
     async def check(self) -> dict[str, bool]:
-        """Return for spool, transcripts and recordings whether they can write."""
+        """Return for spool, transcripts and recordings whether they can write, a second ago at most."""
+        async with self._lock:
+            if time.monotonic() - self._checked_at > _FRESH:
+                self._checked = await self._check()
+                self._checked_at = time.monotonic()
+            return self._checked
+
+    async def _check(self) -> dict[str, bool]:
         transcripts, recordings = await asyncio.gather(
             _can_write(self._transcripts), _can_write(self._recordings)
         )

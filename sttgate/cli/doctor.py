@@ -76,8 +76,7 @@ def _findings(
     if (owner := machine.look_at_owner(paths.values())) is not None:
         yield owner
     yield machine.look_at_clock([*([config.path] if config.path else []), *paths.values()])
-    connections = config.limits.model_dump().get("connections")
-    yield machine.look_at_descriptors(config.server.max_sessions, connections)
+    yield machine.look_at_descriptors(config.server.max_sessions, config.limits.connections)
     yield doors.look_at_access(config)
     yield from doors.look_at_ports(config)
     yield services.look_at_plugins(config)

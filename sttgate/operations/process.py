@@ -7,15 +7,14 @@ import os
 
 import structlog
 
+from sttgate.operations import descriptors
+
 try:
     import resource
 except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 log = structlog.get_logger(__name__)
-
-_OF_A_SESSION = 4  # descriptors: its files in the spool, its provider; the socket is a connection's
-_OTHERS = 200  # stores, probes, uploads, the console
 
 
 def prepare_process(sessions: int, connections: int | None) -> None:
@@ -25,24 +24,9 @@ def prepare_process(sessions: int, connections: int | None) -> None:
     on are for their owner only, also those of plugins.
     """
     os.umask(0o077)
-    if resource is None:
-        return
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    wanted = (connections or sessions) + sessions * _OF_A_SESSION + _OTHERS
-    if (limit := _raise_descriptors(wanted)) < wanted:
+    if resource is not None:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    wanted = descriptors.needed(sessions, connections)
+    if (limit := descriptors.obtain(wanted)) < wanted:
         log.warning("few_descriptors", limit=limit, wanted=wanted)
-
-
-def _raise_descriptors(wanted: int) -> int:
-    """Raise the limit towards ``wanted``, never lower it; return how many there may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    endless = resource.RLIM_INFINITY
-    if soft == endless or soft >= wanted:
-        return wanted
-    possible = wanted if hard == endless else min(wanted, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
-    except (ValueError, OSError):
-        return soft
-    return possible

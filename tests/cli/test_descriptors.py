@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from sttgate.cli import descriptors
+from sttgate.operations import descriptors
 from sttgate.protocols.native import PATH
 from sttgate.testing import tone
 from tests.cli.commands import configure, serve

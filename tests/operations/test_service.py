@@ -17,9 +17,9 @@ import pytest
 import yaml
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from sttgate.cli import descriptors
 from sttgate.config import load_config
 from sttgate.config.model import ServerConfig
+from sttgate.operations import descriptors
 from sttgate.protocols.native import PATH
 from sttgate.testing import tone
 from tests.cli.commands import SCRIPT, configure, serve

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import sttgate
-from sttgate.cli import descriptors
 from sttgate.cli.checks.finding import Finding
+from sttgate.operations import descriptors
 
 _SKEW = 60.0  # seconds; file systems of other machines have clocks of their own
 _TIME_ERROR = 5  # what adjtimex(2) returns while nothing keeps the clock
