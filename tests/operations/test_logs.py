@@ -33,17 +33,8 @@ import sttgate
 log, sdk = logging.getLogger(__name__), logging.getLogger("acme_sdk.wire")
 
 
-class Chatty:
+class Chatty(sttgate.Provider):
     capabilities = sttgate.Capabilities()
-
-    async def open(self):
-        pass
-
-    async def close(self):
-        pass
-
-    async def check(self):
-        pass
 
     async def transcribe(self, audio, params):
         log.debug("a stream begins")
