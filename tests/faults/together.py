@@ -66,6 +66,7 @@ class Together:
             with socket.socket() as probe:
                 # Closed by a reset, it leaves the port free.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                probe.bind(("127.0.0.1", 0))
                 probe.connect(("127.0.0.1", URL(self.server.url).port))
                 port = int(probe.getsockname()[1])
                 for _ in range(100):  # a worker that dies just now never accepts it
