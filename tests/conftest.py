@@ -8,8 +8,9 @@ import inspect
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.usefixtures("no_leaked_tasks"))
 
 
-def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+def _descriptors() -> Counter[str]:
+    """Count what is open, by what it is."""
+    found: Counter[str] = Counter()
+    if os.path.isdir("/proc/self/fd"):
+        for descriptor in os.listdir("/proc/self/fd"):
+            with suppress(OSError):  # the one this list needs is closed by now
+                found[os.readlink(f"/proc/self/fd/{descriptor}")] += 1
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -49,13 +56,14 @@ def no_leaks() -> Iterator[None]:
     deadline = time.monotonic() + _PATIENCE
     while True:
         left = [t for t in threading.enumerate() if t not in threads and not _is_shared(t)]
-        more = _descriptors() - descriptors
+        now = _descriptors()
+        more = now.total() - descriptors.total()
         if (not left and more <= 0) or time.monotonic() > deadline:
             break
         gc.collect()
         time.sleep(0.02)
     assert not left, f"leaked threads: {left}"
-    assert more <= 0, f"leaked {more} descriptors"
+    assert more <= 0, f"leaked {more} descriptors, among them {', '.join(now - descriptors)}"
 
 
 def _is_shared(thread: threading.Thread) -> bool:

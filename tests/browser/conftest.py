@@ -37,11 +37,13 @@ Client = TestClient[web.Request, web.Application]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if EXECUTABLE is not None:
-        return
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here):
+        if not item.path.is_relative_to(here):
+            continue
+        # One browser at a time: several would be too slow for those who are watched in real time.
+        item.add_marker(pytest.mark.xdist_group("browser"))
+        if EXECUTABLE is None:
             item.add_marker(
                 pytest.mark.skip(
                     reason="there is no Chromium on this machine (Debian: apt-get install chromium)"
