@@ -50,7 +50,8 @@ async def test_error_of_a_handler(serve: Serve, error: Exception, status: int, c
     assert ("Retry-After" in answer.headers) == (status == 503)
     if status == 500:
         assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", problem["instance"])
-        assert [log["instance"] for log in logs] == [problem["instance"]]
+        failed = [log for log in logs if log["event"] == "request_failed"]
+        assert [log["instance"] for log in failed] == [problem["instance"]]
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/sessions/", "/sessions/a/b", "/SESSIONS"])
