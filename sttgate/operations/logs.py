@@ -30,17 +30,21 @@ def _escape_event(logger: Any, name: str, event: structlog.typing.EventDict) -> 
     return event
 
 
-def shorten_malformed(record: logging.LogRecord) -> bool:
-    """Make aiohttp's traceback for a request that is no HTTP one short line; a filter of its logger.
+def shorten_faults_of_clients(record: logging.LogRecord) -> bool:
+    """Make aiohttp's traceback for what a client did wrong one short line; a filter of its logger.
 
-    The sender is to blame, so it is no error of ours; and what is wrong is quoted in the exception,
-    which may be a header, so a key. Tracebacks of everything else stay as they are.
+    A request that is no HTTP, or a client that left half way, is no error of ours; and what is wrong
+    is quoted in the exception, which may be a header, so a key. Other tracebacks stay as they are.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if not isinstance(error, HttpProcessingError):
+    if isinstance(error, HttpProcessingError):
+        record.msg = "malformed_request"
+    elif isinstance(error, ConnectionResetError):
+        record.msg = "client_left"
+    else:
         return True
     record.levelno, record.levelname = logging.INFO, "INFO"
-    record.msg, record.args = "malformed_request", ()
+    record.args = ()
     record.exc_info = record.exc_text = None
     record.reason = type(error).__name__
     record.name = __name__  # it is ours now, and libraries may not speak below warnings
@@ -87,7 +91,7 @@ def set_up_logs(level: str = "info", form: str = "auto", worker: int | None = No
     )
     logging.getLogger().handlers[:] = [handler]
     set_level(level)
-    logging.getLogger("aiohttp.server").addFilter(shorten_malformed)
+    logging.getLogger("aiohttp.server").addFilter(shorten_faults_of_clients)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -17,7 +17,17 @@ import pytest
 from sttgate.testing import tone
 from tests.abuse.abuse import START, STOP, Abuse, Peer, masked
 from tests.abuse.canary import Canary
-from tests.abuse.catalogue import audio, frames, handshake, http, lingering, messages, order, volume
+from tests.abuse.catalogue import (
+    api,
+    audio,
+    frames,
+    handshake,
+    http,
+    lingering,
+    messages,
+    order,
+    volume,
+)
 from tests.faults.process import Server
 
 GROUPS = {
@@ -27,6 +37,7 @@ GROUPS = {
     "order": order.ABUSES,
     "audio": audio.ABUSES,
     "http": http.ABUSES,
+    "api": api.ABUSES,
     "volume": volume.ABUSES,
 }
 CASES = [

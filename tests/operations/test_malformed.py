@@ -1,4 +1,4 @@
-"""A request that is no HTTP, in the log; and lines a stranger would write."""
+"""A request that is no HTTP, and a client that leaves, in the log; lines a stranger would write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sttgate.operations.logs import shorten_malformed
+from sttgate.operations.logs import shorten_faults_of_clients
 
 KEY = "stt_0123_markermarker"
 MALFORMED = {
@@ -28,15 +28,15 @@ MALFORMED = {
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Return a log that aiohttp's server writes to as the gateway lets it."""
     logger = logging.getLogger("aiohttp.server")
-    logger.addFilter(shorten_malformed)
+    logger.addFilter(shorten_faults_of_clients)
     with caplog.at_level(logging.INFO):
         yield caplog
-    logger.removeFilter(shorten_malformed)
+    logger.removeFilter(shorten_faults_of_clients)
 
 
 def of_server(log: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """Return what aiohttp's server has logged, and what became of it."""
-    names = ("aiohttp.server", shorten_malformed.__module__)
+    names = ("aiohttp.server", shorten_faults_of_clients.__module__)
     return [record for record in log.records if record.name in names]
 
 
@@ -71,6 +71,34 @@ async def test_malformed_request(log: pytest.LogCaptureFixture, data: bytes) -> 
     # aiohttp has none, below debug, for what does not even begin like HTTP.
     assert len(logged) == (data != MALFORMED["no method"])
     assert KEY not in str([record.__dict__ for record in logged])
+
+
+async def test_client_that_leaves(log: pytest.LogCaptureFixture) -> None:
+    """Who leaves in the middle of a body is one line, too."""
+
+    async def take(request: web.Request) -> web.Response:
+        entered.set()
+        return web.Response(body=await request.read())
+
+    entered = asyncio.Event()
+    app = web.Application()
+    app.router.add_post("/", take)
+    runner = web.AppRunner(app, access_log=None)  # aiohttp's TestServer would cancel the handler
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        _, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        await entered.wait()
+        writer.transport.abort()
+        async with asyncio.timeout(10):
+            while not of_server(log):  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.01)
+    finally:
+        await runner.cleanup()
+    [record] = of_server(log)
+    assert (record.getMessage(), record.exc_info) == ("client_left", None)
 
 
 async def test_real_failure(log: pytest.LogCaptureFixture) -> None:

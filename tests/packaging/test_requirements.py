@@ -16,6 +16,10 @@ from tests.packaging.checkout import CHECKOUT, pyproject
 FLOORS = {
     # below: request smuggling and compressed frames that cost quadratic time
     "aiohttp": "3.14.5",
+    # below: payloads beyond its own bound (CVE-2026-48990), tokens in its messages (CVE-2025-65015)
+    "joserfc": "1.6.7",
+    # below: the key in the log at debug
+    "deepgram-sdk": "7.17",
 }
 """What a known weakness of older versions makes the oldest one to run with."""
 

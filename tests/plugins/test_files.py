@@ -271,7 +271,9 @@ async def test_bad_ids(store: FileStore, source: Path, session_id: str) -> None:
         await anext(store.read(session_id))
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.text(max_size=80) | st.text("./\\ab-_0", max_size=80))
 def test_no_id_leaves_the_folder(tmp_path: Path, session_id: str) -> None:
     """Whatever the id, a recording is a file right in the folder, or there is none."""

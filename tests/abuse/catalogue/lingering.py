@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from sttgate.protocols.native import PATH
-from tests.abuse.abuse import UPGRADE, Abuse, Peer, request
+from tests.abuse.abuse import UPGRADE, Abuse, Peer, masked, request
 
 PATIENCE = 40.0
 """Seconds; no timeout of the server's for those who do nothing is longer."""
@@ -41,6 +41,20 @@ async def _mute_websocket(port: int) -> None:
         peer.leave()
 
 
+async def _silent_websocket(port: int) -> None:
+    """Upgrade and answer every ping, but say nothing: protocol 2 does not wait for ever."""
+    peer = await (await Peer.connect(port)).upgrade()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (frame := await peer.frame(PATIENCE)) is not None and frame.opcode != 8:
+                if frame.opcode == 9:
+                    await peer.send(masked(10, frame.payload))
+        assert frame is not None
+        assert int.from_bytes(frame.payload[:2], "big") == 4408
+    finally:
+        peer.leave()
+
+
 async def _half_closed(port: int) -> None:
     """Ask and close one half."""
     peer = await Peer.connect(port)
@@ -63,5 +77,6 @@ ABUSES: list[Abuse] = [
     drip("half a handshake", f"GET {PATH} HTTP/1.1\r\nHost: x\r\n{UPGRADE[0]}\r\n".encode(), b""),
     drip("an answer, then nothing", request("GET /livez HTTP/1.1"), b""),
     Abuse("a WebSocket that answers no ping", _mute_websocket),
+    Abuse("a WebSocket that says nothing", _silent_websocket),
     Abuse("a half that is closed", _half_closed),
 ]  # fmt: skip
