@@ -28,6 +28,7 @@ from tests.access.doors import Door, OpenDoor
 from tests.archive import Archive
 from tests.browser.chromium import EXECUTABLE, Browsers, OpenPage
 from tests.browser.sounds import write_reading
+from tests.conftest import SHARED_FOLDER
 from tests.faults.process import Servers
 from tests.functional.native import ENGINES, Serve, Server
 from tests.gateways import build_config
@@ -115,7 +116,7 @@ def open_door(tmp_path: Path, run_app: Callable[[web.Application], Awaitable[Cli
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared_archive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Archive]:
     """Return an archive for all tests of a module; nothing is stored in it yet."""
-    folder = tmp_path_factory.mktemp("archive")
+    folder = tmp_path_factory.mktemp(SHARED_FOLDER)
     gateway = Gateway.from_config(
         build_config(folder, providers={"echo": {"script": ["so it is"]}})
     )
