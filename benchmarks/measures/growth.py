@@ -12,7 +12,7 @@ from benchmarks.measures.stop import AHEAD_BYTES
 from benchmarks.run import Cost, chunk_bytes, measure
 from benchmarks.servers import Server
 
-COUNTS = (1, 10, 30, 100, 300)
+COUNTS = (1, 10, 100, 300)
 SIZE_MS = 100
 HOURS = 10
 PAIRS = 10
@@ -20,7 +20,7 @@ PAIRS = 10
 
 async def run(effort: Effort) -> Result:
     """Return CPU for a chunk by the number of sessions, and in the last minutes over the first."""
-    counts = COUNTS[:3] if effort.quick else COUNTS
+    counts = COUNTS[:2] if effort.quick else COUNTS
     rounds = min(effort.rounds, 3)
     costs: dict[str, dict[int, list[Cost]]] = defaultdict(lambda: defaultdict(list))
     with side_by_side(peers("nginx relay", "sttgate")) as servers:

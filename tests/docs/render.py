@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 import sttgate
+from benchmarks import report
 from sttgate import testing
 from sttgate.cli import root
 from sttgate.config import load_config
@@ -217,6 +218,15 @@ def _errors(_: str) -> str:
     return _table(("error", "code", "tried again", "meaning"), rows)
 
 
+def _benchmark(name: str) -> str:
+    match name:
+        case "targets":
+            return report.targets()
+        case "machines":
+            return report.machines()
+    return report.table(name, report.load(name))
+
+
 _KINDS: Mapping[str, Callable[[str], str]] = {
     "file": _file,
     "help": _help,
@@ -230,6 +240,7 @@ _KINDS: Mapping[str, Callable[[str], str]] = {
     "errors": _errors,
     "kit": _kit,
     "metrics": _metrics,
+    "benchmark": _benchmark,
 }
 
 
