@@ -54,7 +54,8 @@ def side_by_side(makers: Mapping[str, Maker], *, hurry: bool = True) -> Iterator
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
             servers.append(stack.enter_context(make(address, folder)))
         if hurry:
-            stack.callback(os.sched_setscheduler, 0, os.sched_getscheduler(0), os.sched_getparam(0))
+            before = os.sched_getscheduler(0), os.sched_getparam(0)
+            stack.callback(os.sched_setscheduler, 0, *before)
             programs = [Program(os.getpid()), fake, *(server.program for server in servers)]
             if not all([program.hurry() for program in programs]):
                 say("no right to go before others: on a busy machine the figures will be rough")
