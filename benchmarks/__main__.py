@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import importlib
 import os
+import signal
 import sys
 
 import uvloop
@@ -31,6 +32,7 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     if not sys.platform.startswith("linux"):
         parser.error("the CPU time of other processes is read from /proc, so this needs Linux")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     effort = Effort.little() if given.quick else Effort()
     if given.rounds:
         effort = dataclasses.replace(effort, rounds=given.rounds)

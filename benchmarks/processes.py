@@ -58,12 +58,29 @@ class Program:
 
     def cpu_ns(self) -> int:
         """Return the time on a core so far, in nanoseconds; threads that ended are not in it."""
+        return self._schedstat(0)
+
+    def waited_ns(self) -> int:
+        """Return the time it was ready to run and had no core, in nanoseconds."""
+        return self._schedstat(1)
+
+    def hurry(self) -> bool:
+        """Have it run whenever it has work, whatever else this machine does, if that is allowed."""
+        try:
+            for pid in self._family():
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
+        except PermissionError:
+            return False
+        return True
+
+    def _schedstat(self, field: int) -> int:
         total = 0
         for pid in self._family():
             with suppress(OSError):
                 for thread in os.listdir(f"/proc/{pid}/task"):
                     times = Path(f"/proc/{pid}/task/{thread}/schedstat").read_text()
-                    total += int(times.split()[0])
+                    total += int(times.split()[field])
         return total
 
     def memory_kib(self) -> int:

@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.plot import bars
+from benchmarks.targets import TARGETS
+
 Result = Mapping[str, Any]
+_VERSIONS = ("aiohttp", "uvloop", "deepgram-sdk", "fastapi")
 RESULTS = Path(__file__).parent / "results"
+PLOT = Path(__file__).parents[1] / "docs" / "performance.svg"
 
 
 def save(name: str, result: Result) -> None:
@@ -16,6 +21,8 @@ def save(name: str, result: Result) -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(result, indent=1, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(f"{text}\n", "utf-8")
+    if name == "chunks" and "nginx relay" in result["sizes"]["100"]:
+        PLOT.write_text(bars(result), "utf-8")
 
 
 def load(name: str) -> Result:
@@ -24,19 +31,53 @@ def load(name: str) -> Result:
     return result
 
 
+def targets() -> str:
+    """Return the targets beside the results that are kept, as a Markdown table."""
+    names = ("chunks", "latency", "memory", "stop", "growth", "search")
+    results = {name: load(name) for name in names}
+    rows = []
+    for target in TARGETS:
+        value = target.figure(results)
+        goal = f"{target.sense} {target.goal:g}{target.unit}"
+        verdict = "met" if target.met(value) else "**not met**"
+        rows.append([target.what, goal, f"{number(value)}{target.unit}", verdict])
+    return _rows(["figure", "target", "measured", ""], rows)
+
+
+def machines() -> str:
+    """Return when and where each result was measured, as a Markdown table."""
+    rows = []
+    for name in _TABLES:
+        result = load(name)
+        machine = result["machine"]
+        versions = ", ".join(
+            f"{package} {machine[package]}" for package in _VERSIONS if package in machine
+        )
+        rows.append(
+            [
+                f"`{name}`",
+                machine["date"],
+                f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}",
+                f"Python {machine['python']}, {versions}",
+                f"{result['load_before']:g}",
+            ]
+        )
+    return _rows(["measurement", "day", "machine", "versions", "load before"], rows)
+
+
 def table(name: str, result: Result) -> str:
     """Return a result as a Markdown table."""
     return _TABLES[name](result)
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def number(value: float) -> str:
     """Return three digits that count."""
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == int(value):
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
@@ -62,6 +103,7 @@ def _chunks(result: Result) -> str:
                 spread(row.get("sessions_times_fastapi")),
                 number(row["p99_ms"]["median"]),
                 number(row["stop_p99_ms"]["median"]),
+                f"{row['waited']['median']:.1%}",
                 _wrong(row["wrong"]),
             ]
             for name, row in servers.items()
@@ -75,6 +117,7 @@ def _chunks(result: Result) -> str:
             "sessions × FastAPI",
             "p99 ms",
             "stop p99 ms",
+            "waited for a core",
             "lost or wrong",
         ]
         parts.append(_rows(head, rows))

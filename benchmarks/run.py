@@ -25,6 +25,7 @@ class Cost:
     sessions: int
     cpu_us: float
     busy: float  # of one core
+    waited: float  # share of the time in which it had work and no core
     p50_ms: float
     p99_ms: float
     stop_p99_ms: float
@@ -100,10 +101,12 @@ async def measure(
         async with speaking(voices, chunk_ms):
             await asyncio.sleep(warm_up)
             before, sent = server.program.cpu_ns(), _sent(voices)
+            waited = server.program.waited_ns()
             began, heard.recording = time.perf_counter(), True
             lateness = await _lateness(seconds)
             heard.recording = False
             cpu = server.program.cpu_ns() - before
+            waited = server.program.waited_ns() - waited
             took, chunks = time.perf_counter() - began, _sent(voices) - sent
         await asyncio.sleep(0.3)
         stops = await callers.stop(voices)
@@ -121,6 +124,7 @@ async def measure(
         sessions=sessions,
         cpu_us=cpu / 1000 / chunks,
         busy=cpu / 1e9 / took,
+        waited=waited / 1e9 / took,
         p50_ms=1000 * percentile(heard.latencies, 0.5),
         p99_ms=1000 * percentile(heard.latencies, 0.99),
         stop_p99_ms=1000 * percentile(stops, 0.99),

@@ -43,12 +43,12 @@ Maker = Callable[[str, Path], Any]
 
 
 @contextmanager
-def upstream() -> Iterator[str]:
-    """Run the fake of Deepgram's live API; yield its address."""
+def upstream() -> Iterator[tuple[str, Program]]:
+    """Run the fake of Deepgram's live API; yield its address and its process."""
     port = free_port()
     _, ours = cores()
-    with running(python("benchmarks.upstream", "--port", port), port, pinned=ours):
-        yield f"http://127.0.0.1:{port}"
+    with running(python("benchmarks.upstream", "--port", port), port, pinned=ours) as program:
+        yield f"http://127.0.0.1:{port}", program
 
 
 def everything_on(address: str, folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ async def run(effort: Effort) -> Result:
                 costs[size][server.name].append(cost)
                 say(
                     f"round {number + 1}, {size} ms, {server.name}: {cost.cpu_us:.0f} µs a chunk,"
-                    f" p99 {cost.p99_ms:.1f} ms{_complaint(cost)}"
+                    f" p99 {cost.p99_ms:.1f} ms, waited {cost.waited:.0%}{_complaint(cost)}"
                 )
     return {
         "sessions": effort.sessions,
@@ -44,6 +44,7 @@ def _table(costs: dict[str, list[Cost]]) -> Result:
             "p50_ms": Figure.of([cost.p50_ms for cost in rounds]).plain(),
             "p99_ms": Figure.of([cost.p99_ms for cost in rounds]).plain(),
             "stop_p99_ms": Figure.of([cost.stop_p99_ms for cost in rounds]).plain(),
+            "waited": Figure.of([cost.waited for cost in rounds]).plain(),
             "wrong": total_wrong(rounds),
         }
         for other, beside in (("nginx", "nginx relay"), ("aiohttp", "aiohttp relay")):

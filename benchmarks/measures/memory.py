@@ -20,7 +20,7 @@ async def run(effort: Effort) -> Result:
     table: Result = {}
     with side_by_side(PEERS) as servers:
         for server in servers:
-            table[server.name] = await _measure(server, 6.0 if effort.quick else 30.0)
+            table[server.name] = await _measure(server, 6.0 if effort.quick else 20.0)
             say(f"{server.name}: {table[server.name]} KiB")
     return {"sessions": SESSIONS, "servers": table}
 

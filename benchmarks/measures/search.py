@@ -48,7 +48,9 @@ async def run(effort: Effort) -> Result:
 
 async def _search(folder: Path, utterances: int) -> Result:
     rng = random.Random(11)
-    store = SqliteStore(SqliteOptions(path=folder / "search.db", synchronous="normal"))
+    store = SqliteStore(
+        SqliteOptions.model_validate({"path": folder / "search.db", "synchronous": "normal"})
+    )
     await store.open()
     try:
         began = time.monotonic()
@@ -84,7 +86,7 @@ async def _grow(folder: Path, sizes: Iterable[int]) -> Result:
     config["access"]["required"] = False  # no key is made for it
     result: Result = {}
     for size in sizes:
-        options = SqliteOptions(path=Path(config["transcripts"]["path"]), synchronous="normal")
+        options = SqliteOptions.model_validate(config["transcripts"] | {"synchronous": "normal"})
         store = SqliteStore(options)
         await store.open()
         try:
@@ -157,6 +159,11 @@ async def _fill(
         said = [(number, u) for number in some for u in _utterances(utterances, rng)]
         await asyncio.gather(*(store.add_utterance(_id(number), u) for number, u in said))
         await asyncio.gather(*(store.end(_id(number), _end(number)) for number in some))
+
+
+def _store(path: Path) -> SqliteStore:
+    # "normal" only makes the filling quicker: reading does not depend on it.
+    return SqliteStore(SqliteOptions.model_validate({"path": path, "synchronous": "normal"}))
 
 
 def _id(number: int) -> str:

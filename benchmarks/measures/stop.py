@@ -60,7 +60,7 @@ async def _measure(server: Server, minutes: int) -> tuple[float, float]:
     async with speaking(beside, 20):
         await asyncio.sleep(1.5)
         others.recording = True
-        (took,) = await callers.stop([voice])
+        (took,) = await callers.stop([voice], interims=False)
         await asyncio.sleep(1.0)
         others.recording = False
     await callers.stop(beside)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 async def test_a_chunk_costs_no_more_than_a_few_times_a_relay() -> None:
     """With everything on, a session costs at most BOUND times the CPU of a relay beside it."""
-    with side_by_side(peers("aiohttp relay", "sttgate")) as servers:
+    with side_by_side(peers("aiohttp relay", "sttgate"), hurry=False) as servers:
         for _ in range(2):
             costs, heard = await measure_together(servers, 15, 100, 1.5, warm_up=0.5)
             assert heard.wrong == {}

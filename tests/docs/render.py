@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 import sttgate
+from benchmarks import report
 from sttgate import testing
 from sttgate.access.gate import Gate
 from sttgate.api.operations import operations_of
@@ -231,6 +232,15 @@ def _errors(_: str) -> str:
     return _table(("error", "code", "tried again", "meaning"), rows)
 
 
+def _benchmark(name: str) -> str:
+    match name:
+        case "targets":
+            return report.targets()
+        case "machines":
+            return report.machines()
+    return report.table(name, report.load(name))
+
+
 _KINDS: Mapping[str, Callable[[str], str]] = {
     "file": _file,
     "help": _help,
@@ -245,6 +255,7 @@ _KINDS: Mapping[str, Callable[[str], str]] = {
     "kit": _kit,
     "metrics": _metrics,
     "operations": _operations,
+    "benchmark": _benchmark,
 }
 
 

@@ -230,6 +230,32 @@ async def test_readers_are_told_when_there_is_more(tmp_path: Path) -> None:
         assert told == [1, 2]
 
 
+async def test_a_reader_of_durable_entries_is_not_called_for_interims(tmp_path: Path) -> None:
+    """Interims pass such a reader by and hold nothing up; finals reach it, whatever came between."""
+    async with open_log(tmp_path) as (log, folder):
+        calls = 0
+
+        def call() -> None:
+            nonlocal calls
+            calls += 1
+
+        reader = log.reader(0, call, durable_only=True)
+        for _ in range(MEMORY_ENTRIES * 2):
+            log.append(interim())
+        assert calls == 0
+        assert reader.up_to_date
+        assert await reader.take() == []
+        log.append(final("one"))
+        log.append(interim())
+        await folder.events.flush()
+        assert calls > 0
+        assert [entry.seq for entry in await reader.take() if entry.durable] == [log.last_seq - 1]
+        calls = 0
+        log.append(interim())
+        assert calls == 0
+        assert reader.after == log.last_seq
+
+
 async def test_full_text_has_every_final_once(tmp_path: Path) -> None:
     """The full text is all finals joined with one space, whether they are written yet or not."""
     async with open_log(tmp_path) as (log, folder):
