@@ -234,9 +234,18 @@ async def test_reading_the_configuration_again(together: Together) -> None:
     async with together.call(1) as first, together.call(2) as second:
         await first.until("started")
         assert (await second.until("error"))["code"] == "capacity"
+    # With a mistake in it the workers there are go on, also when they were to be replaced.
+    pids = together.workers
+    server.configure(**SECTIONS | {"limits": {"sessions_per_kee": 1}})
+    server.signal(signal.SIGUSR2)
+    await until(lambda: '"restart_given_up"' in server.said())
+    assert together.workers == pids
     server.configure(**SECTIONS)
     server.signal(signal.SIGHUP)
     await until(lambda: server.said().count('"config_reloaded"') >= 4)
+    for worker in pids:
+        async with together.call(worker) as caller:
+            await caller.until("started")
 
 
 async def test_replacing_the_workers(together: Together) -> None:
