@@ -99,6 +99,7 @@ def create_app(
         inner = web.Application(middlewares=[problem_details, believe], client_max_size=_MAX_BODY)
         inner.add_routes([*native.inner_routes(), *routes(operations)])
         app.cleanup_ctx.append(_listen_to_workers(inner, gateway.peers.socket))
+        app.on_response_prepare.append(_send_elsewhere)
     app.on_shutdown.append(shut_down)
     app.on_response_prepare.append(share_answer)
     app.add_routes(
@@ -118,6 +119,12 @@ def create_operations_app(gateway: Gateway) -> web.Application:
     app = web.Application(middlewares=[log_requests(gateway.tally)])
     app.add_routes([*Health(gateway).routes(), *Metrics(gateway).routes()])
     return app
+
+
+async def _send_elsewhere(request: web.Request, response: web.StreamResponse) -> None:
+    """Have a client of a worker that drains connect anew, so that another one answers."""
+    if request.app[GATEWAY].draining and not isinstance(response, web.WebSocketResponse):
+        response.force_close()
 
 
 def _listen_to_workers(

@@ -225,6 +225,29 @@ async def test_a_worker_that_is_killed(together: Together) -> None:
     assert '"worker_died"' in together.server.said()
 
 
+async def test_reading_the_configuration_again(together: Together) -> None:
+    """SIGHUP reaches every worker: a limit that was lowered holds, for all together."""
+    server = together.server
+    server.configure(**SECTIONS | {"limits": {"sessions_per_key": 1}})
+    server.signal(signal.SIGHUP)
+    await until(lambda: server.said().count('"config_reloaded"') >= 2)
+    async with together.call(1) as first, together.call(2) as second:
+        await first.until("started")
+        assert (await second.until("error"))["code"] == "capacity"
+    # With a mistake in it the workers there are go on, also when they were to be replaced.
+    pids = together.workers
+    server.configure(**SECTIONS | {"limits": {"sessions_per_kee": 1}})
+    server.signal(signal.SIGUSR2)
+    await until(lambda: '"restart_given_up"' in server.said())
+    assert together.workers == pids
+    server.configure(**SECTIONS)
+    server.signal(signal.SIGHUP)
+    await until(lambda: server.said().count('"config_reloaded"') >= 4)
+    for worker in pids:
+        async with together.call(worker) as caller:
+            await caller.until("started")
+
+
 async def test_replacing_the_workers(together: Together) -> None:
     """SIGUSR2 replaces one after the other; who speaks finishes, who can resume goes on elsewhere."""
     pids = together.workers
