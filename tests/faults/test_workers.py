@@ -194,8 +194,16 @@ async def test_tokens_and_keys(together: Together) -> None:
 async def test_a_worker_that_is_killed(together: Together) -> None:
     """Its sessions are settled by its successor, nobody else notices, and its places are free."""
     _, key = together.keys.create("places", ["transcribe"], max_sessions=2)
-    async with together.call(2, key=key, acks=0.1) as stays:
+    async with AsyncExitStack() as stack:
+        stays = await stack.enter_async_context(together.call(2, key=key, acks=0.1))
         await stays.until("started")
+        started = await (await stack.enter_async_context(together.call(1, resumable=True))).until(
+            "started"
+        )
+        resume = {"session_id": started["session_id"], "token": started["resume_token"]}
+        far = await stack.enter_async_context(together.call(2, resume=resume, acks=0.1))
+        await far.until("resumed")
+        far.begin_to_speak(speech(count(600)))
         async with together.call(1, key=key, acks=0.1) as lost:
             await lost.until("started")
             for caller in (stays, lost):
@@ -206,7 +214,9 @@ async def test_a_worker_that_is_killed(together: Together) -> None:
                 before = await http.figures()
             before_pid = together.workers[1]
             os.kill(before_pid, signal.SIGKILL)
-            await lost.until_end()
+            for caller in (lost, far):
+                await caller.until_end()
+                assert caller.socket.close_code == 1006
             async with together.http(2) as http:
                 during = await http.figures()
             await stays.speak(speech(NUMBERS[20:]), speed=4)
@@ -223,6 +233,8 @@ async def test_a_worker_that_is_killed(together: Together) -> None:
         if name.partition("{")[0].endswith(("_total", "_count", "_sum", "_bucket")):
             assert value <= during[name] <= after[name], name
     assert '"worker_died"' in together.server.said()
+    assert '"relay_failed"' not in together.server.said()
+    assert "never retrieved" not in together.server.said()
 
 
 async def test_reading_the_configuration_again(together: Together) -> None:
