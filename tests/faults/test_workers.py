@@ -292,7 +292,7 @@ async def test_replacing_the_workers(together: Together) -> None:
         await finish(caller, NUMBERS)
 
 
-async def test_the_end(together: Together) -> None:
+async def test_the_end(together: Together, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM, to all processes as systemd sends it, drains all of them; nothing is left."""
     server = together.server
     async with together.call(1, acks=0.1) as first, together.call(2, acks=0.1) as second:
@@ -306,7 +306,8 @@ async def test_the_end(together: Together) -> None:
             await finish(caller, NUMBERS)
     assert await server.exited(60) == 0
     assert not any(server.spool.iterdir())
-    # And once more: without its supervisor no worker goes on.
+    # And once more: without its supervisor no worker goes on, and the last one cleans up.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     await server.start()
     async with together.call(1) as caller:
         await caller.speak(speech(NUMBERS), speed=None)
@@ -316,6 +317,7 @@ async def test_the_end(together: Together) -> None:
         await caller.until("goaway")
         await finish(caller, NUMBERS)
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_address_that_is_taken(servers: Servers) -> None:
