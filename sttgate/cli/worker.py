@@ -5,6 +5,7 @@ The descriptor is its end of the channel to the supervisor; the first line there
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -105,6 +106,15 @@ async def _work(
         await serve(config, lambda *ready: link.ready(**about(*ready)), load, link)
     finally:
         await link.close()
+        if link.lost:
+            _clean_up(link.socket)
+
+
+def _clean_up(socket: Path) -> None:
+    """Remove what the supervisor would have removed; the last worker removes the folder."""
+    with contextlib.suppress(OSError):
+        socket.unlink(missing_ok=True)
+        socket.parent.rmdir()
 
 
 def about(gateway: Gateway, url: str, metrics: str | None) -> dict[str, Any]:

@@ -194,8 +194,16 @@ async def test_tokens_and_keys(together: Together) -> None:
 async def test_a_worker_that_is_killed(together: Together) -> None:
     """Its sessions are settled by its successor, nobody else notices, and its places are free."""
     _, key = together.keys.create("places", ["transcribe"], max_sessions=2)
-    async with together.call(2, key=key, acks=0.1) as stays:
+    async with AsyncExitStack() as stack:
+        stays = await stack.enter_async_context(together.call(2, key=key, acks=0.1))
         await stays.until("started")
+        started = await (await stack.enter_async_context(together.call(1, resumable=True))).until(
+            "started"
+        )
+        resume = {"session_id": started["session_id"], "token": started["resume_token"]}
+        far = await stack.enter_async_context(together.call(2, resume=resume, acks=0.1))
+        await far.until("resumed")
+        far.begin_to_speak(speech(count(600)))
         async with together.call(1, key=key, acks=0.1) as lost:
             await lost.until("started")
             for caller in (stays, lost):
@@ -206,7 +214,9 @@ async def test_a_worker_that_is_killed(together: Together) -> None:
                 before = await http.figures()
             before_pid = together.workers[1]
             os.kill(before_pid, signal.SIGKILL)
-            await lost.until_end()
+            for caller in (lost, far):
+                await caller.until_end()
+                assert caller.socket.close_code == 1006
             async with together.http(2) as http:
                 during = await http.figures()
             await stays.speak(speech(NUMBERS[20:]), speed=4)
@@ -223,6 +233,8 @@ async def test_a_worker_that_is_killed(together: Together) -> None:
         if name.partition("{")[0].endswith(("_total", "_count", "_sum", "_bucket")):
             assert value <= during[name] <= after[name], name
     assert '"worker_died"' in together.server.said()
+    assert '"relay_failed"' not in together.server.said()
+    assert "never retrieved" not in together.server.said()
 
 
 async def test_reading_the_configuration_again(together: Together) -> None:
@@ -280,7 +292,7 @@ async def test_replacing_the_workers(together: Together) -> None:
         await finish(caller, NUMBERS)
 
 
-async def test_the_end(together: Together) -> None:
+async def test_the_end(together: Together, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM, to all processes as systemd sends it, drains all of them; nothing is left."""
     server = together.server
     async with together.call(1, acks=0.1) as first, together.call(2, acks=0.1) as second:
@@ -294,7 +306,8 @@ async def test_the_end(together: Together) -> None:
             await finish(caller, NUMBERS)
     assert await server.exited(60) == 0
     assert not any(server.spool.iterdir())
-    # And once more: without its supervisor no worker goes on.
+    # And once more: without its supervisor no worker goes on, and the last one cleans up.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     await server.start()
     async with together.call(1) as caller:
         await caller.speak(speech(NUMBERS), speed=None)
@@ -304,6 +317,7 @@ async def test_the_end(together: Together) -> None:
         await caller.until("goaway")
         await finish(caller, NUMBERS)
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_address_that_is_taken(servers: Servers) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from sttgate.admission import Caller
 from sttgate.protocols.native.replies import render_message
 from sttgate.workers.forwarding import caller_header, client
+
+log = structlog.get_logger(__name__)
 
 PATH = "/native"
 """Where a worker serves, on its private socket, what another worker passes on."""
@@ -79,7 +83,7 @@ class Relay:
         up = asyncio.create_task(self._up(), name="native relay up")
         down = asyncio.create_task(self._down(), name="native relay down")
         leaving = asyncio.create_task(self._leaving.wait(), name="native relay end")
-        tasks = {up, down, leaving}
+        tasks: set[asyncio.Task[Any]] = {up, down, leaving}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -90,6 +94,10 @@ class Relay:
             await self._close(self._code())
             with suppress(aiohttp.ClientError, ConnectionError):
                 await self._resources.aclose()
+        for task in tasks:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, ConnectionError):  # who leaves, leaves
+                log.error("relay_failed", exc_info=error)
 
     def _code(self) -> int:
         """Return with what to close the client's socket: as the other worker did."""
