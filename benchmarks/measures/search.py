@@ -48,9 +48,7 @@ async def run(effort: Effort) -> Result:
 
 async def _search(folder: Path, utterances: int) -> Result:
     rng = random.Random(11)
-    store = SqliteStore(
-        SqliteOptions.model_validate({"path": folder / "search.db", "synchronous": "normal"})
-    )
+    store = _store(folder / "search.db")
     await store.open()
     try:
         began = time.monotonic()
@@ -86,8 +84,7 @@ async def _grow(folder: Path, sizes: Iterable[int]) -> Result:
     config["access"]["required"] = False  # no key is made for it
     result: Result = {}
     for size in sizes:
-        options = SqliteOptions.model_validate(config["transcripts"] | {"synchronous": "normal"})
-        store = SqliteStore(options)
+        store = _store(Path(config["transcripts"]["path"]))
         await store.open()
         try:
             await _fill(store, stored, size - stored, 1, rng)
