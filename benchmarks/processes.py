@@ -64,12 +64,13 @@ class Program:
         """Return the time it was ready to run and had no core, in nanoseconds."""
         return self._schedstat(1)
 
-    def hurry(self) -> bool:
+    def hurry(self, *, on: bool = True) -> bool:
         """Have it run whenever it has work, whatever else this machine does, if that is allowed."""
+        policy = os.SCHED_RR if on else os.SCHED_OTHER
         try:
             for pid in self._family():
                 for thread in os.listdir(f"/proc/{pid}/task"):
-                    os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
+                    os.sched_setscheduler(int(thread), policy, os.sched_param(int(on)))
         except PermissionError:
             return False
         return True

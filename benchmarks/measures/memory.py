@@ -20,12 +20,14 @@ async def run(effort: Effort) -> Result:
     table: Result = {}
     with side_by_side(PEERS) as servers:
         for server in servers:
-            table[server.name] = await _measure(server, 6.0 if effort.quick else 20.0)
+            table[server.name] = await _measure(
+                server, *((3.0, 5.0) if effort.quick else (15.0, 25.0))
+            )
             say(f"{server.name}: {table[server.name]} KiB")
     return {"sessions": SESSIONS, "servers": table}
 
 
-async def _measure(server: Server, seconds: float) -> Result:
+async def _measure(server: Server, settle: float, seconds: float) -> Result:
     await measure(server, 10, 100, 1.0)  # what is made once, for the first ones
     empty = server.program.memory_kib()
     voices = await callers.connect(server, Heard(), SESSIONS, chunk_bytes(100))
@@ -33,7 +35,7 @@ async def _measure(server: Server, seconds: float) -> Result:
     idle = server.program.memory_kib()
     await callers.start(voices)
     async with speaking(voices, 100):
-        await asyncio.sleep(4.0)
+        await asyncio.sleep(settle)
         streaming = server.program.memory_kib()
         await asyncio.sleep(seconds)
         later = server.program.memory_kib()

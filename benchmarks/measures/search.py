@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import tempfile
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 from benchmarks.bench import Effort, Result, say
 from benchmarks.figures import Figure, percentile
-from benchmarks.processes import cores, python, running
+from benchmarks.processes import Program, cores, python, running
 from benchmarks.servers import everything_on
 from sttgate import SessionEnd, SessionQuery, SessionStart, Utterance, Word
 from sttgate_sqlite.options import SqliteOptions
@@ -47,10 +48,8 @@ async def run(effort: Effort) -> Result:
 
 
 async def _search(folder: Path, utterances: int) -> Result:
-    rng = random.Random(11)
-    store = SqliteStore(
-        SqliteOptions.model_validate({"path": folder / "search.db", "synchronous": "normal"})
-    )
+    rng, me = random.Random(11), Program(os.getpid())
+    store = _store(folder / "search.db")
     await store.open()
     try:
         began = time.monotonic()
@@ -65,6 +64,7 @@ async def _search(folder: Path, utterances: int) -> Result:
             "two letters of a word": lambda: rng.choice(_VOCABULARY)[:2],
         }
         result: Result = {}
+        me.hurry()
         for kind, query in kinds.items():
             took, found = [], 0
             for _ in range(ASKED):
@@ -77,23 +77,25 @@ async def _search(folder: Path, utterances: int) -> Result:
             say(f"{kind}: {result[kind]}")
         return result
     finally:
+        me.hurry(on=False)
         await store.close()
 
 
 async def _grow(folder: Path, sizes: Iterable[int]) -> Result:
-    rng, stored = random.Random(12), 0
+    rng, stored, me = random.Random(12), 0, Program(os.getpid())
     config = everything_on("http://127.0.0.1:1", folder)
     config["access"]["required"] = False  # no key is made for it
     result: Result = {}
     for size in sizes:
-        options = SqliteOptions.model_validate(config["transcripts"] | {"synchronous": "normal"})
-        store = SqliteStore(options)
+        store = _store(Path(config["transcripts"]["path"]))
         await store.open()
         try:
             await _fill(store, stored, size - stored, 1, rng)
             stored = size
+            me.hurry()
             row = await _pages(store, size, rng)
         finally:
+            me.hurry(on=False)
             await store.close()
         starts = [_start_up(config, folder) for _ in range(5)]
         row["start_ms"] = Figure.of([took for took, _ in starts]).plain()
