@@ -26,8 +26,13 @@ _PATIENCE = 5.0  # seconds for threads and sockets to go away on a busy machine
 
 
 def pytest_configure() -> None:
-    # Where no command sets the logs up they go to standard output, which tests look at.
-    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+    # Where no command sets the logs up they go to standard output, which tests look at; and where
+    # rich is installed, structlog's own tracebacks take a second each.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], console],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks

@@ -53,7 +53,7 @@ async def test_real_words(serve: Serve, start: Start, reading: Path, tmp_path: P
 
 async def test_captions(serve: Serve, start: Start) -> None:
     """Each final is added once and stays the node it is; interims are hidden from screen readers."""
-    server = await serve("echo", script=SCRIPT, words_per_second=6)
+    server = await serve("echo", script=SCRIPT, words_per_second=3)
     opened = await (await start(*microphone()))(address(server))
     page, log = opened.page, opened.page.get_by_role("log")
     await record(page)
@@ -80,7 +80,7 @@ async def test_captions(serve: Serve, start: Start) -> None:
 
 async def test_mark_and_keys(serve: Serve, start: Start) -> None:
     """Alt+R records and stops, Alt+M marks; the mark is shown in its place and stored."""
-    server = await serve("echo", script=SCRIPT, words_per_second=6)
+    server = await serve("echo", script=SCRIPT, words_per_second=2)
     opened = await (await start(*microphone()))(address(server))
     page = opened.page
     await page.get_by_role("button", name="Record").wait_for()
@@ -194,7 +194,7 @@ async def test_settings_are_kept(serve: Serve, start: Start) -> None:
 
 async def test_hostile_words(serve: Serve, start: Start) -> None:
     """Words, names of engines and messages are text, whatever they look like."""
-    server = await serve("echo", script=[HOSTILE, f"{HOSTILE} and on"], words_per_second=4)
+    server = await serve("echo", script=[HOSTILE, f"{HOSTILE} and on"], words_per_second=1.5)
     opened = await (await start(*microphone()))(address(server))
     page = opened.page
     await record(page)
