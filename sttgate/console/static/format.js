@@ -39,7 +39,7 @@ export function percent(part) {
 /** 0.0123 -> "12 ms", 1.23 -> "1.2 s". @param {number} value in seconds */
 export function latency(value) {
   if (value >= 0.995) return seconds(value);
-  return value < 0.00095 ? `under 1${GAP}ms` : `${Math.round(1000 * value)}${GAP}ms`;
+  return value < 0.00095 ? `< 1${GAP}ms` : `${Math.round(1000 * value)}${GAP}ms`;
 }
 
 /** How long something has lasted, roughly: "40 s", "5 min", "3 h", "12 days". @param {number} value */
