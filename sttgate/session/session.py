@@ -191,8 +191,10 @@ class Session:
 
     def append(self, pcm: bytes) -> None:
         """Take audio in the session's format; dropped while paused and after ``stop``."""
+        if self._stop.is_set():
+            return  # nor is it acknowledged: it is in no recording
         self.received_bytes += len(pcm)
-        if self.paused or self._stop.is_set():
+        if self.paused:
             return
         self.audio.append(pcm)
         if self.audio.size > 0:

@@ -77,10 +77,14 @@ class Caller:
 
     async def fall_silent(self) -> None:
         """Speak no more; with ``acks`` return once the server has all."""
+        await self.break_off()
+        await until(lambda: self.acknowledged >= self.sent or self.ended)
+
+    async def break_off(self) -> None:
+        """Speak no more."""
         if self._speaking is not None:
             self._speaking.cancel()
             await asyncio.wait({self._speaking})
-        await until(lambda: self.acknowledged >= self.sent or self.ended)
 
     async def until(self, event: str, timeout: float = 20.0) -> Event:
         """Return the first event of this kind, waiting for it."""
@@ -120,8 +124,7 @@ async def call(
             await caller.send("start", **start)
             yield caller
         finally:
-            caller.acknowledged = caller.sent
-            await caller.fall_silent()
+            await caller.break_off()
             with suppress(ConnectionError):
                 await socket.close()
             task.cancel()

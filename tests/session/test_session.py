@@ -136,6 +136,9 @@ async def test_the_first_stop_counts(tmp_path: Path) -> None:
     stopped = log[-1]
     assert isinstance(stopped, Stopped)
     assert (stopped.reason, stopped.full_transcription) == ("max_duration", "w1 w2")
+    assert session.received_bytes == len(
+        speech([1, 2])
+    )  # what is in no recording is not acknowledged
     assert not of_kind(log, FinalizedEntry)
     assert sum(isinstance(entry, Stopped) for entry in log) == 1
 
