@@ -14,6 +14,8 @@ import pytest
 from sttgate.testing import ProviderTests
 from sttgate.testing.bench import Bench
 
+pytestmark = pytest.mark.xdist_group("kit")  # one run of the kit, for all
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 2  # seconds; long enough for a provider that answers at once
 

@@ -7,6 +7,8 @@ import pytest
 from sttgate.testing import TranscriptStoreTests
 from tests.contract.test_kit import Verdicts, run
 
+pytestmark = pytest.mark.xdist_group("kit_of_stores")  # one run of the kit, for all
+
 FAULTS = {
     "LosesTheOwner": "test_keeps_everything",
     "ChangesNobody": "test_unknown_session",
