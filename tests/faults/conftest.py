@@ -54,7 +54,7 @@ def pytest_runtest_makereport(
         for number in mark.args:
             row = item.config.stash[_REPORT].rows[number]
             if report.outcome == "failed":
-                row.failed.append(item.name.partition("[")[0])
+                row.failed.append(item.name)
             elif hasattr(report, "wasxfail"):
                 row.open.append(report.wasxfail.removeprefix("reason: "))
             elif report.skipped:
@@ -62,6 +62,9 @@ def pytest_runtest_makereport(
                 row.skipped.append(str(report.longrepr[2]).removeprefix("Skipped: "))
             elif report.when == "call":
                 row.passed += 1
+                row.failed = [
+                    name for name in row.failed if name != item.name
+                ]  # it was tried again
     return report
 
 

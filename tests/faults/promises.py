@@ -174,7 +174,8 @@ class Row:
     def verdict(self) -> str:
         """Whether the promise holds."""
         if self.failed:
-            return "**no**: " + "; ".join(dict.fromkeys(self.failed))
+            names = dict.fromkeys(name.partition("[")[0] for name in self.failed)
+            return "**no**: " + "; ".join(names)
         if self.open:
             return "partly: " + "; ".join(dict.fromkeys(self.open))
         if self.skipped:
