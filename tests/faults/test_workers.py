@@ -243,9 +243,10 @@ async def test_reading_the_configuration_again(together: Together) -> None:
     server.configure(**SECTIONS | {"limits": {"sessions_per_key": 1}})
     server.signal(signal.SIGHUP)
     await until(lambda: server.said().count('"config_reloaded"') >= 2)
-    async with together.call(1) as first, together.call(2) as second:
+    async with together.call(1) as first:
         await first.until("started")
-        assert (await second.until("error"))["code"] == "capacity"
+        async with together.call(2) as second:
+            assert (await second.until("error"))["code"] == "capacity"
     # With a mistake in it the workers there are go on, also when they were to be replaced.
     pids = together.workers
     server.configure(**SECTIONS | {"limits": {"sessions_per_kee": 1}})
