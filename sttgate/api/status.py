@@ -209,7 +209,7 @@ class StatusApi:
             ),
             spool=await self._spool(counted),
             uploads=describe_queue(gateway.uploads),
-            limits=self._limits(),
+            limits=LimitsStatus.model_validate(gateway.admission.limits, from_attributes=True),
             loop_lag=_quantiles(gateway.tally.loop_lag),
             plugins=[*self._plugins()],
             warnings=list(gateway.warnings),
@@ -225,17 +225,6 @@ class StatusApi:
             resumed=counted.resumed,
             audio_s=round(counted.audio_s, 3),
             backlog_s=round(counted.backlog_s, 3),
-        )
-
-    def _limits(self) -> LimitsStatus:
-        limits = self._gateway.admission.limits
-        return LimitsStatus(
-            sessions_per_key=limits.sessions_per_key,
-            sessions_per_address=limits.sessions_per_address,
-            connects_per_minute=limits.connects_per_minute,
-            idle_s=limits.idle_s,
-            max_session_s=limits.max_session_s,
-            max_speed=limits.max_speed,
         )
 
     def _providers(self, counted: _Counted) -> Iterator[ProviderStatus]:

@@ -9,23 +9,15 @@ from dataclasses import dataclass, field
 
 from sttgate import AudioInput, Recognized, Transcript
 from sttgate.voice.queue import WorkQueue
-from sttgate.voice.segmenter import FRAME, SAMPLE_RATE, Rules, Segmenter, samples
+from sttgate.voice.segmenter import FRAME, SAMPLE_RATE, Segmenter, samples
 from sttgate.voice.stream import Habits, Stream
 from tests.faults.virtual import run_virtually
+from tests.voice.rules import RULES
 
 FRAME_S = FRAME / SAMPLE_RATE
 VOICE, SILENCE = b"\x01\x00" * FRAME, bytes(2 * FRAME)
 SECONDS = 40.0
 ROUNDS = 2
-RULES = Rules(
-    endpoint=samples(0.5),
-    part_pauses=tuple(
-        (samples(length), samples(pause))
-        for length, pause in ((10, 0.1), (8, 0.15), (6, 0.2), (4, 0.3), (0, 0.8))
-    ),
-    longest=samples(18),
-    cut_window=samples(3),
-)
 
 
 class Ear:

@@ -21,16 +21,8 @@ from sttgate.voice.segmenter import (
     Speech,
     samples,
 )
+from tests.voice.rules import RULES
 
-RULES = Rules(
-    endpoint=samples(0.5),
-    part_pauses=tuple(
-        (samples(length), samples(pause))
-        for length, pause in ((10, 0.1), (8, 0.15), (6, 0.2), (4, 0.3), (0, 0.8))
-    ),
-    longest=samples(18),
-    cut_window=samples(3),
-)
 VOICE, FAINT, SILENCE = 0.9, 0.4, 0.05
 
 

@@ -24,22 +24,8 @@ export function Transcript({ announce, textSize }) {
   });
   return html`<section class="transcript size-${textSize.value}" aria-label="Captions">
     ${captions.empty && html`<${Welcome} />`}
-    <div role="log" aria-live=${announce.value === "off" ? "off" : "polite"} aria-relevant="additions">
-      ${blocks.map((block) =>
-        block.kind === "note"
-          ? html`<${Note} key=${block.key} note=${block} />`
-          : html`<${Utterance} key=${block.key} utterance=${block} />`,
-      )}
-    </div>
-    <div class="interims" aria-hidden="true">
-      ${
-        !held &&
-        interims.map(
-          ({ channel, text }) => html`<p key=${channel} class="interim">${text} <span>…</span></p>`,
-        )
-      }
-      ${captions.pending.value.map(({ note }) => html`<${Note} key=${note.key} note=${note} />`)}
-    </div>
+    <${Lines} blocks=${blocks} interims=${held ? [] : interims} pending=${captions.pending.value}
+      live=${announce.value === "off" ? "off" : "polite"} />
     <div class="view-actions">
       ${
         recorder.recording.value &&
@@ -54,17 +40,42 @@ export function Transcript({ announce, textSize }) {
           ${held ? "Show what came since" : "Hold the captions"}
         </button>`
       }
-      ${
-        !follow.value &&
-        html`<button type="button" class="chip strong" onClick=${follow.start}>
-          <${Icon} name="down" size=${16} /> Jump to live
-        </button>`
-      }
+      <${JumpToLive} follow=${follow} />
     </div>
   </section>`;
 }
 
-export function Utterance({ utterance }) {
+/**
+ * What was said, and below it what may still change. The page reads these from its captions, for it
+ * has to be drawn anew with them: it scrolls to their end.
+ *
+ * @param {{blocks: object[], interims: object[], pending: object[], live?: string}} props
+ */
+export function Lines({ blocks, interims, pending, live = "polite" }) {
+  return html`
+    <div role="log" aria-live=${live} aria-relevant="additions">
+      ${blocks.map((block) =>
+        block.kind === "note"
+          ? html`<${Note} key=${block.key} note=${block} />`
+          : html`<${Utterance} key=${block.key} utterance=${block} />`,
+      )}
+    </div>
+    <div class="interims" aria-hidden="true">
+      ${interims.map(({ channel, text }) => html`<p key=${channel} class="interim">${text} <span>…</span></p>`)}
+      ${pending.map(({ note }) => html`<${Note} key=${note.key} note=${note} />`)}
+    </div>
+  `;
+}
+
+/** The way back for somebody who has scrolled up; `follow` is what useFollowing gave. */
+export function JumpToLive({ follow }) {
+  if (follow.value) return null;
+  return html`<button type="button" class="chip strong" onClick=${follow.start}>
+    <${Icon} name="down" size=${16} /> Jump to live
+  </button>`;
+}
+
+function Utterance({ utterance }) {
   const { at, speaker, channel, finals } = utterance;
   return html`<div class="utterance ${at === null ? "unsettled" : ""}">
     <p class="utterance-head">
@@ -77,7 +88,7 @@ export function Utterance({ utterance }) {
   </div>`;
 }
 
-export function Note({ note }) {
+function Note({ note }) {
   return html`<p class="note"><${Icon} name=${note.icon} size=${16} /> <span>${note.text}</span></p>`;
 }
 

@@ -3,10 +3,9 @@
 import { html, signal, useEffect, useLayoutEffect, useMemo } from "../vendor/preact.js";
 import { events } from "../api.js";
 import { clock, seconds } from "../format.js";
-import { Icon } from "../parts/icon.js";
 import { Notice } from "../parts/notice.js";
 import { Captions } from "../live/captions.js";
-import { Note, Utterance, toEnd, useFollowing } from "../live/transcript.js";
+import { JumpToLive, Lines, toEnd, useFollowing } from "../live/transcript.js";
 
 const AGAIN = 2000; // milliseconds until a broken connection is tried again
 
@@ -88,24 +87,9 @@ export function LiveTail({ path, onEnd }) {
       </div>`
     }
     ${tail.captions.empty && html`<p class="hint tail-waits">Nothing was said so far.</p>`}
-    <div role="log" aria-live="polite" aria-relevant="additions">
-      ${blocks.map((block) =>
-        block.kind === "note"
-          ? html`<${Note} key=${block.key} note=${block} />`
-          : html`<${Utterance} key=${block.key} utterance=${block} />`,
-      )}
-    </div>
-    <div class="interims" aria-hidden="true">
-      ${interims.map(({ channel, text }) => html`<p key=${channel} class="interim">${text} <span>…</span></p>`)}
-      ${pending.map(({ note }) => html`<${Note} key=${note.key} note=${note} />`)}
-    </div>
+    <${Lines} blocks=${blocks} interims=${interims} pending=${pending} />
     <div class="view-actions">
-      ${
-        !follow.value &&
-        html`<button type="button" class="chip strong" onClick=${follow.start}>
-          <${Icon} name="down" size=${16} /> Jump to live
-        </button>`
-      }
+      <${JumpToLive} follow=${follow} />
     </div>
   </section>`;
 }
