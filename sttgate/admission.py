@@ -153,8 +153,11 @@ class Pace:
     def __init__(self, max_speed: float) -> None:
         self._max_speed = max_speed
         self._began_at = time.monotonic()
+        self.free_s = self.CREDIT
+        """``free_s``: seconds of audio in all for which there is surely nothing to wait."""
 
     def wait(self, seconds: float) -> float:
         """Return how long to wait before more is read, after ``seconds`` of audio in all."""
-        due = (seconds - self.CREDIT) / self._max_speed
-        return max(0.0, due - (time.monotonic() - self._began_at))
+        elapsed = time.monotonic() - self._began_at
+        self.free_s = self.CREDIT + elapsed * self._max_speed
+        return max(0.0, (seconds - self.CREDIT) / self._max_speed - elapsed)

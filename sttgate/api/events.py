@@ -68,7 +68,7 @@ class EventsApi:
         after = last_seen(request, max(0, query.from_seq - 1))
         check_watchers(session)
         stream, more = EventStream(request), asyncio.Event()
-        watching = Watching(session, after, more)
+        watching = Watching(session, after, more, words=query.words)
         try:
             await stream.open()
             while not watching.over:

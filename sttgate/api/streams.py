@@ -93,11 +93,13 @@ class Watching:
     ``more`` is set when there may be something to take.
     """
 
-    def __init__(self, session: Session, after: int, more: asyncio.Event) -> None:
+    def __init__(
+        self, session: Session, after: int, more: asyncio.Event, *, words: bool
+    ) -> None:
         self._log = session.events
         self._more = more
         self._reader: EventReader = session.events.reader(
-            min(after, session.events.last_seq), more.set, watching=True
+            min(after, session.events.last_seq), more.set, watching=True, words=words
         )
         self.over = False
 

@@ -253,7 +253,7 @@ class TranscriptionsApi:
                 more.clear()
                 left = job.left  # before the last look at everything else
                 if watching is None and job.session and not job.session.events.ended:
-                    watching = Watching(job.session, after, more)
+                    watching = Watching(job.session, after, more, words=True)
                 batch = await watching.take() if watching is not None else []
                 await stream.send_entries(batch, words=True)
                 view = describe(job).model_dump_json()

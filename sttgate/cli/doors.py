@@ -86,7 +86,7 @@ class _LocalDoor:
     async def events(self) -> AsyncIterator[AnyEntry]:
         from sttgate.session.entries import Stopped
 
-        reader = self._session.events.reader(0, lambda: None)
+        reader = self._session.events.reader(0, lambda: None, words=True)
         try:
             async for entry in reader.follow():
                 yield entry

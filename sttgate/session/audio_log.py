@@ -53,8 +53,11 @@ class AudioLog:
         self._tail: deque[bytes] = deque()
         self._settled = 0
         self._carry = b""
+        self._frame_bytes = audio_format.frame_bytes
         self.lost = 0  # bytes that no disk took: the recording is silent there
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: list[asyncio.Future[None]] = []
+        self.full = False
+        """``full``: the disk lags so far behind that who appends has to wait for ``room``."""
         self._room = asyncio.Event()
         self._room.set()
         self._on_outage: Callable[[], None] | None = on_outage
@@ -63,13 +66,10 @@ class AudioLog:
         if file.size < WAV_HEADER_BYTES:
             # A size that says "to the end of the file": killed at any moment, the recording plays.
             file.append(wav_header(audio_format))
-        self._tail_start = self.size
+        self.size = self._tail_start = file.size - WAV_HEADER_BYTES
+        """``size``: bytes of audio appended so far."""
+        self._full_at = file.keeps_from - WAV_HEADER_BYTES + UNWRITTEN_BYTES
         self._arrivals = Arrivals(audio_format.bytes_per_second)
-
-    @property
-    def size(self) -> int:
-        """Bytes of audio appended so far."""
-        return self._file.size - WAV_HEADER_BYTES
 
     @property
     def seconds(self) -> float:
@@ -90,26 +90,36 @@ class AudioLog:
         """Append audio; an incomplete last frame waits for the rest of it."""
         if self.ended:
             return
-        if self._carry:
-            pcm = self._carry + pcm
-            self._carry = b""
-        if odd := len(pcm) % self.format.frame_bytes:
-            self._carry = pcm[-odd:]
-            pcm = pcm[:-odd]
+        if self._carry or len(pcm) % self._frame_bytes:
+            pcm = self._whole_frames(pcm)
         if not pcm:
             return
+        before = self.size
+        self.size = size = before + len(pcm)
         self._tail.append(pcm)
         self._file.append(pcm)
-        if (size := self.size) >= self._arrivals.due:
-            self._arrivals.note(size - len(pcm), size)
-        if self._file.size - self._file.keeps_from > UNWRITTEN_BYTES:
-            if self._file.failing:
-                self._note_lost(self._file.shed(UNWRITTEN_BYTES))
-                self._trim()
-            else:
-                self._room.clear()
-                self._spool.wants_write(self._file, now=True)
-        self._wake()
+        if size >= self._arrivals.due:
+            self._arrivals.note(before, size)
+        if size > self._full_at:
+            self._hold_back()
+        if self._waiters:
+            self._wake()
+
+    def _whole_frames(self, pcm: bytes) -> bytes:
+        pcm = self._carry + pcm
+        whole = len(pcm) - len(pcm) % self._frame_bytes
+        self._carry = pcm[whole:]
+        return pcm[:whole]
+
+    def _hold_back(self) -> None:
+        """Have who appends wait for the disk, or give audio up if that refuses."""
+        if self._file.failing:
+            self._note_lost(self._file.shed(UNWRITTEN_BYTES))
+            self._trim()
+        else:
+            self.full = True
+            self._room.clear()
+            self._spool.wants_write(self._file, now=True)
 
     def arrived_at(self, seconds: float) -> float | None:
         """Return when the audio up to session time ``seconds`` came in, on the monotonic clock.
@@ -127,11 +137,6 @@ class AudioLog:
     async def safe(self) -> None:
         """Return once all that was appended so far is on disk; OSError if that refuses."""
         await self._file.flush()
-
-    @property
-    def full(self) -> bool:
-        """Whether the disk lags so far behind that who appends has to wait for ``room``."""
-        return not self._room.is_set()
 
     async def room(self) -> None:
         """Return when more audio may be appended: at once, unless the disk lags far behind."""
@@ -153,23 +158,28 @@ class AudioLog:
         self._arrivals.settle(self._settled)
         self._trim()
 
-    async def read(self, position: int, limit: int) -> bytes:
-        """Return audio from ``position``, at most ``limit`` bytes; empty at the end of the log."""
+    def recent(self, position: int, limit: int) -> bytes | None:
+        """Return audio as ``read`` does, or None if it is not in memory any more."""
+        if position == self.size:
+            return b""
         if position < self._tail_start:
-            size = min(limit, self._tail_start - position)
-            on_disk = self._file.written - WAV_HEADER_BYTES - position
-            if on_disk <= 0:
-                return bytes(size)  # given up while the disk refused
-            size = min(size, on_disk)
-            start = WAV_HEADER_BYTES + position
-            return await self._spool.run(lambda: self._file.read(start, size))
-        if (
-            self._tail
-            and position == self.size - len(last := self._tail[-1])
-            and len(last) <= limit
-        ):
+            return None
+        last = self._tail[-1]
+        if position == self.size - len(last) and len(last) <= limit:
             return last  # live audio: the piece that has just come
         return b"".join(self._tail_from(position, limit))
+
+    async def read(self, position: int, limit: int) -> bytes:
+        """Return audio from ``position``, at most ``limit`` bytes; empty at the end of the log."""
+        if (pcm := self.recent(position, limit)) is not None:
+            return pcm
+        size = min(limit, self._tail_start - position)
+        on_disk = self._file.written - WAV_HEADER_BYTES - position
+        if on_disk <= 0:
+            return bytes(size)  # given up while the disk refused
+        size = min(size, on_disk)
+        start = WAV_HEADER_BYTES + position
+        return await self._spool.run(lambda: self._file.read(start, size))
 
     def _tail_from(self, position: int, limit: int) -> Iterator[bytes]:
         """Yield the pieces of the tail from ``position``, looking from its end, where readers are."""
@@ -187,11 +197,13 @@ class AudioLog:
     async def wait(self) -> None:
         """Return after the next change: audio, a finalize, the end."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters.append(waiter)
         try:
             await waiter
-        finally:
-            self._waiters.discard(waiter)
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
 
     async def ended_within(self, seconds: float) -> bool:
         """Wait until the log ends, at most ``seconds``; return whether it has."""
@@ -202,7 +214,8 @@ class AudioLog:
         return self.ended
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -219,10 +232,12 @@ class AudioLog:
 
     def _trim(self) -> None:
         written = self._file.keeps_from - WAV_HEADER_BYTES
+        self._full_at = written + UNWRITTEN_BYTES
         keep_from = min(written, max(self._settled, self.size - TAIL_BYTES))
         while self._tail and self._tail_start + len(self._tail[0]) <= keep_from:
             self._tail_start += len(self._tail.popleft())
         if self._file.failing or self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
+            self.full = False
             self._room.set()
 
     async def finish(self) -> Path:

@@ -39,6 +39,7 @@ class EventLog:
     """Appended by the session, read from any ``seq`` by any number of readers.
 
     ``visible_seq`` is the last one that readers may see. ``ended``: nothing is appended any more.
+    ``words_wanted``: somebody reads the words of interims, which are left out where nobody does.
     """
 
     def __init__(self, file: SpoolFile, spool: Spool, last_seq: int = 0) -> None:
@@ -50,14 +51,20 @@ class EventLog:
         self._recent: deque[AnyEntry] = deque()
         self._evicted_seq = last_seq
         self._readers: set[EventReader] = set()
+        self.words_wanted = False
         self._reader_moved = asyncio.Event()
         file.on_written(self._publish_written)
 
     def append(self, entry: AnyEntry) -> AnyEntry:
         """Give ``entry`` the next ``seq`` and make it visible, a durable one once it is on disk."""
         self.last_seq = entry.seq = self.last_seq + 1
-        if entry.durable:
+        durable = entry.durable
+        if durable:
             self._file.append(_encoder.encode(entry) + b"\n", now=True)
+        elif not self._unpublished:
+            self._recent.append(entry)
+            self._tell(entry.seq, durable=False)
+            return entry
         self._unpublished.append((entry, self._file.size))
         self._publish_written()
         return entry
@@ -69,14 +76,17 @@ class EventLog:
         *,
         watching: bool = False,
         durable_only: bool = False,
+        words: bool = False,
     ) -> EventReader:
         """Return a reader of everything after ``seq``; ``notify`` is called when there is more.
 
         ``watching``: one that the session owes nothing, so is not kept for. ``durable_only``: one
         that is not called for interims, though it may find some beside what it is called for.
+        ``words``: one for whom interims have words, as finals always do.
         """
-        reader = EventReader(self, after, notify, watching, durable_only)
+        reader = EventReader(self, after, notify, watching, durable_only, words)
         self._readers.add(reader)
+        self.words_wanted = self.words_wanted or words
         return reader
 
     @property
@@ -110,31 +120,35 @@ class EventLog:
     def _publish_written(self) -> None:
         # While the disk refuses, live words go on; what is pending is written when it recovers.
         visible = self._file.size if self._file.failing else self._file.written
-        before, durable = self.visible_seq, False
+        seq, durable = self.visible_seq, False
         while self._unpublished and self._unpublished[0][1] <= visible:
             entry = self._unpublished.popleft()[0]
             self._recent.append(entry)
-            self.visible_seq = entry.seq
+            seq = entry.seq
             durable = durable or entry.durable
-        if self.visible_seq == before:
-            return
-        told = []
+        if seq != self.visible_seq:
+            self._tell(seq, durable=durable)
+
+    def _tell(self, seq: int, *, durable: bool) -> None:
+        """Show readers what is new, up to ``seq``."""
+        before, self.visible_seq = self.visible_seq, seq
+        if len(self._recent) > MEMORY_ENTRIES:
+            self._trim()
         for reader in self._readers:
             if durable or not reader.durable_only:
-                told.append(reader)
+                reader._notify()
             elif reader.after == before:
-                reader.after = self.visible_seq
+                reader.after = seq
                 self._reader_moved.set()
-        self._trim()
-        for reader in told:
-            reader._notify()
 
     def _trim(self) -> None:
         """Forget what every reader has seen; beyond the bound, stale interims, then the oldest.
 
         The newest stays: ``Stopped`` may be read again by a client whose socket it was lost with.
         """
-        seen = min((reader.after for reader in self._readers), default=0)
+        if len(self._recent) <= 1:
+            return
+        seen = min([reader.after for reader in self._readers], default=0)
         while len(self._recent) > 1 and self._recent[0].seq <= seen:
             self._evict(self._recent.popleft())
         if len(self._recent) > MEMORY_ENTRIES:
@@ -176,8 +190,10 @@ class EventReader:
         notify: Callable[[], None],
         watching: bool = False,
         durable_only: bool = False,
+        words: bool = False,
     ) -> None:
         self.after = after
+        self.words = words
         self.watching = watching
         self.durable_only = durable_only
         self._log = log
@@ -195,15 +211,16 @@ class EventReader:
         Who is behind gets it in portions: there is no more only when the list is empty. EventsGone
         for one that is behind when the session is gone.
         """
-        entries: list[AnyEntry] = []
-        if self.after < self._log._evicted_seq:
+        log = self._log
+        if self.after < log._evicted_seq:
             entries = await self._from_disk()
         else:
-            entries = [entry for entry in self._log._recent if entry.seq > self.after]
+            after = self.after
+            entries = [entry for entry in log._recent if entry.seq > after]
         if entries:
             self.after = entries[-1].seq
-            self._log._reader_moved.set()
-            self._log._trim()
+            log._reader_moved.set()
+            log._trim()
         return entries
 
     async def follow(self) -> AsyncGenerator[AnyEntry, None]:
@@ -223,9 +240,11 @@ class EventReader:
 
     def close(self) -> None:
         """Stop reading."""
-        self._log._readers.discard(self)
-        self._log._reader_moved.set()
-        self._log._trim()
+        log = self._log
+        log._readers.discard(self)
+        log.words_wanted = any(reader.words for reader in log._readers)
+        log._reader_moved.set()
+        log._trim()
 
     async def _from_disk(self) -> list[AnyEntry]:
         entries: list[AnyEntry] = []

@@ -42,6 +42,7 @@ class Feed(AudioInput):
         self._log = log
         self._channel = channel
         self._converter = Converter(log.format, channel, sample_rate)
+        self._unchanged = self._converter.is_identity
         self._limit = log.format.bytes(MAX_CHUNK)
         self._live_bytes = log.format.bytes(_LIVE_LAG)
         self._max_speed = max_speed
@@ -54,8 +55,9 @@ class Feed(AudioInput):
         """Return the next chunk or control, or None once the log has ended and all is read."""
         if not self.connected and self._waits_since is not None:
             self._note_asked(self._waits_since)
+        log = self._log
         while not (self.exhausted or self.abandoned):
-            request = self._next_finalize()
+            request = self._next_finalize() if log.finalizes else None
             if request is not None and request.position <= self.position:
                 # What the resampler holds back was said before the finalize.
                 if rest := self._converter.flush():
@@ -63,27 +65,30 @@ class Feed(AudioInput):
                 self.delivered_finalizes.append(request)
                 return Control.FINALIZE
             # Not asked for live audio, which is most: it comes at its own pace.
-            paced = (
-                self._max_speed is not None and self._log.size - self.position > self._live_bytes
-            )
+            paced = log.size - self.position > self._live_bytes and self._max_speed is not None
             if paced:
                 await self._pace()
             upto = self._limit
             if request is not None:
                 upto = min(upto, request.position - self.position)
-            if pcm := await self._log.read(self.position, upto):
+            pcm = log.recent(self.position, upto)
+            if pcm is None:
+                pcm = await log.read(self.position, upto)
+            if pcm:
                 if not self.connected:
                     self._waits_since = time.monotonic()
                 if paced:
                     self._charge(len(pcm))
                 self.position += len(pcm)
+                if self._unchanged:
+                    return pcm
                 if chunk := self._converter.convert(pcm):
                     return chunk
-            elif self._log.ended:
+            elif log.ended:
                 self.exhausted = True
                 return self._converter.flush() or None
             else:
-                await self._log.wait()
+                await log.wait()
         return None
 
     def _note_asked(self, since: float) -> None:

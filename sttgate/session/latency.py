@@ -31,11 +31,11 @@ class Stopwatch:
         if self._trace is not None:
             self._trace.connect_failed(provider, seconds, code)
 
-    def said(self, provider: str, new: Iterable[AnyEntry]) -> None:
+    def said(self, provider: str, new: Iterable[AnyEntry], spoken_at: float) -> None:
         """Note how late the transcripts among entries that were just delivered are.
 
         A final counts from the end of its audio, the first interim of an utterance from its first
-        word, as far as the provider tells where that is.
+        word, which begins at session time ``spoken_at``.
         """
         for entry in new:
             if not isinstance(entry, Transcript):
@@ -47,9 +47,7 @@ class Stopwatch:
                 if self._trace is not None:
                     self._trace.segment(provider, entry, self._since(entry.start))
             elif begins:
-                words = entry.words or ()
-                start = words[0].start if words else entry.start
-                self._observe("first_interim", provider, start)
+                self._observe("first_interim", provider, spoken_at)
 
     def _observe(self, kind: LatencyKind, provider: str, at: float) -> None:
         if (seconds := self._since(at)) is not None:

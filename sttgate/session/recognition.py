@@ -44,6 +44,7 @@ REVIVE_INTERVAL = 15.0  # seconds between two attempts when every provider has f
 class Recognition:
     """Hears one channel of ``audio`` (None: all mixed) and hands what it makes of it to ``emit``.
 
+    ``words_wanted`` tells whether interims are to have words.
     ``on_open(provider)`` is called when a stream begins, ``on_ready(provider)`` when it has said
     something, ``on_switch(failed, next)`` when another follows, the same provider's or the next one's,
     ``on_exhausted(error)`` when no provider is left to try.
@@ -60,6 +61,7 @@ class Recognition:
         tally: Tally,
         meter: Meter,
         stopwatch: Stopwatch,
+        words_wanted: Callable[[], bool],
         emit: Callable[[list[AnyEntry]], None],
         on_open: Callable[[ConfiguredProvider], None],
         on_ready: Callable[[ConfiguredProvider], None],
@@ -73,6 +75,7 @@ class Recognition:
         self._params = params
         self._selected = channel
         self._builder = UtteranceBuilder(self.channel, numbers)
+        self._words_wanted = words_wanted
         self._emit = emit
         self._tally = tally
         self._meter = meter
@@ -309,10 +312,16 @@ class Recognition:
         if isinstance(event, events.Transcript):
             if event.is_final or self._params.interim_results:
                 heard = self._audio.format.seconds(feed.position)
-                finalizing = any(self._owes(request) for request in feed.delivered_finalizes)
-                said = self._builder.transcript(event, heard, finalizing=finalizing)
-                self._emit(said)
-                self._stopwatch.said(provider.name, said)
+                asked = feed.delivered_finalizes
+                said = self._builder.transcript(
+                    event,
+                    heard,
+                    finalizing=bool(asked) and any(self._owes(request) for request in asked),
+                    interim_words=self._words_wanted(),
+                )
+                if said:
+                    self._emit(said)
+                    self._stopwatch.said(provider.name, said, self._builder.spoken_at(event))
             if event.is_final:
                 self._settle(self.settled)
                 provider.breaker.succeeded()

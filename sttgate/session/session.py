@@ -118,6 +118,8 @@ class Session:
         self._discard = False
         self._cancelled = False
         self._reason: StopReason = "client"
+        self.ending = False
+        """``ending``: whether no more audio is taken."""
         self._stop = asyncio.Event()
         self._release = asyncio.Event()
         self._detached: asyncio.TimerHandle | None = None
@@ -145,6 +147,7 @@ class Session:
                 params.stream,
                 channel=channel,
                 numbers=numbers,
+                words_wanted=lambda: self.events.words_wanted,
                 emit=self._emit,
                 on_open=self._on_open,
                 on_ready=self._on_ready,
@@ -191,18 +194,18 @@ class Session:
 
     def append(self, pcm: bytes) -> None:
         """Take audio in the session's format; dropped while paused and after ``stop``."""
-        if self._stop.is_set():
+        if self.ending:
             return  # nor is it acknowledged: it is in no recording
         self.received_bytes += len(pcm)
         if self.paused:
             return
         self.audio.append(pcm)
-        if self.audio.size > 0:
+        if not self._archive.begun and self.audio.size > 0:
             self._archive.begin()
 
     def finalize(self, request_id: Any) -> None:
         """Ask for finals for all audio so far; ``Finalized`` with the same id will follow."""
-        if not self._stop.is_set():
+        if not self.ending:
             self._finalizing.request(request_id, [r.channel for r in self._recognitions])
 
     def pause(self) -> None:
@@ -241,16 +244,12 @@ class Session:
 
     def stop(self, reason: StopReason = "client", *, discard: bool = False) -> None:
         """End the audio; the last finals, then ``Stopped`` follow. Later calls change nothing."""
-        if not self._stop.is_set():
+        if not self.ending:
             self._reason = reason
             self._discard = discard
+            self.ending = True
             self._stop.set()
             self.audio.end()
-
-    @property
-    def ending(self) -> bool:
-        """Whether no more audio is taken."""
-        return self._stop.is_set()
 
     def cancel(self) -> None:
         """End the session now and keep nothing of it, whatever is still to be heard."""
@@ -259,7 +258,7 @@ class Session:
 
     def end_overdue(self, reason: StopReason) -> None:
         """End the audio because a limit says so, and tell the client which."""
-        if not self._stop.is_set():
+        if not self.ending:
             code, message = _OVERDUE[reason]
             self.events.append(
                 entries.Error(message=message, code=code, retryable=True, session_id=self.id)

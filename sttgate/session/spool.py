@@ -61,9 +61,10 @@ class SpoolFile:
 
     def append(self, data: bytes, *, now: bool = False) -> None:
         """Append ``data``: to be written within FLUSH_INTERVAL, or as soon as can be with ``now``."""
+        if now or not self._pending:  # what is pending already has been asked for
+            self._spool.wants_write(self, now)
         self._pending.append(data)
         self.size += len(data)
-        self._spool.wants_write(self, now)
 
     async def flush(self) -> None:
         """Return once all that was appended so far is written; OSError if the disk refuses."""

@@ -66,6 +66,7 @@ class Archive:
         self._retries: list[_Retry] = []
         self._feeder: _Feeder | None = None
         self._finishing: asyncio.Task[None] | None = None
+        self.begun = False
 
     @property
     def outage_s(self) -> float:
@@ -75,6 +76,7 @@ class Archive:
 
     def begin(self) -> None:
         """Start to store the transcript; called with the first audio."""
+        self.begun = True
         if self._transcripts is not None and self._feeder is None:
             retry = self._retry("The transcript could not be stored yet.")
             self._feeder = _Feeder(self._transcripts, self._events, self._start(), retry)

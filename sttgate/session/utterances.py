@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
+
+from msgspec import UNSET
 
 from sttgate import events
 from sttgate.errors import ProviderProtocol
@@ -61,18 +63,25 @@ class UtteranceBuilder:
         self._offset = offset
 
     def transcript(
-        self, event: events.Transcript, heard: float, *, finalizing: bool = False
+        self,
+        event: events.Transcript,
+        heard: float,
+        *,
+        finalizing: bool = False,
+        interim_words: bool = True,
     ) -> list[AnyEntry]:
         """Return the entries for an interim or a final, which cannot end after session time ``heard``.
 
-        Raises ProviderProtocol for what is not what it says it is.
+        ``finalizing``: a final answers a finalize. ``interim_words``: interims have words too. Raises ProviderProtocol for what is not what it says it is.
         """
         _check(event)
         text = _clean(event.text).strip()
         start = max(self._offset + event.start, self.settled)
         end = self._offset + event.end
         if not event.is_final:
-            return [self._entry(event, text, start, end)] if text and end > self.settled else []
+            if not text or end <= self.settled:
+                return []
+            return [self._entry(event, text, start, end, words=interim_words)]
         if text and end <= self.settled + _TOLERANCE:
             return []  # said before, by the stream this one replaced
         # Engines that pad their audio say that it ends later than it does.
@@ -83,12 +92,16 @@ class UtteranceBuilder:
             if not self._open:
                 self._open, self._start = True, start
             self._end = end
-            result.append(self._entry(event, text, start, end))
+            result.append(self._entry(event, text, start, end, words=True))
         if event.endpoint:
             result += self.close("finalize" if finalizing else "endpoint")
         elif self._open and end - self._start > MAX_UTTERANCE:
             result += self.close("timeout")
         return result
+
+    def spoken_at(self, event: events.Transcript) -> float:
+        """Return when its first word begins on the session clock, as far as the provider tells."""
+        return self._offset + (event.words[0].start if event.words else event.start)
 
     def utterance_end(self, event: events.UtteranceEnd) -> list[AnyEntry]:
         """Return the end of the open utterance, unless the event is a late one about an older."""
@@ -126,9 +139,8 @@ class UtteranceBuilder:
         ]
 
     def _entry(
-        self, event: events.Transcript, text: str, start: float, end: float
+        self, event: events.Transcript, text: str, start: float, end: float, *, words: bool
     ) -> entries.Transcript:
-        offset = self._offset
         return entries.Transcript(
             text=text,
             is_final=event.is_final,
@@ -140,17 +152,21 @@ class UtteranceBuilder:
             language=_label(event.language),
             confidence=_confidence(event.confidence),
             speech_final=event.endpoint,
-            words=[
-                entries.Word(
-                    word=_clean(word.text),
-                    start=_round(offset + word.start),
-                    end=_round(offset + word.end),
-                    confidence=_confidence(word.confidence),
-                    speaker=_label(word.speaker),
-                )
-                for word in event.words
-            ],
+            words=self._words(event.words) if words else UNSET,
         )
+
+    def _words(self, words: Iterable[events.Word]) -> list[entries.Word]:
+        offset = self._offset
+        return [
+            entries.Word(
+                word=_clean(word.text),
+                start=_round(offset + word.start),
+                end=_round(offset + word.end),
+                confidence=_confidence(word.confidence),
+                speaker=_label(word.speaker),
+            )
+            for word in words
+        ]
 
     def _number(self) -> int:
         if self._reserved is None:
@@ -176,11 +192,32 @@ def _check(event: events.Transcript) -> None:
         raise ProviderProtocol(f"the words of a transcript are no tuple of at most {MAX_WORDS}")
     _check_labels(event.confidence, event.speaker, event.language)
     for word in event.words:
-        if not isinstance(word, events.Word):
-            raise ProviderProtocol("the words of a transcript are no words")
-        _check_times(word.start, word.end)
-        _check_text(word.text, MAX_FINAL)
-        _check_labels(word.confidence, word.speaker)
+        if not _is_plain(word):
+            _check_word(word)
+
+
+def _is_plain(word: events.Word) -> bool:
+    """Whether a word is beyond doubt what it should be; nearly all are, and it is quick to know."""
+    return (
+        type(word) is events.Word
+        and type(word.text) is str
+        and len(word.text) <= MAX_LABEL
+        and type(word.start) is float
+        and -_LONGEST < word.start < _LONGEST
+        and type(word.end) is float
+        and -_LONGEST < word.end < _LONGEST
+        and (word.confidence is None or type(word.confidence) is float)
+        and (word.confidence is None or -_LONGEST < word.confidence < _LONGEST)
+        and word.speaker is None
+    )
+
+
+def _check_word(word: events.Word) -> None:
+    if not isinstance(word, events.Word):
+        raise ProviderProtocol("the words of a transcript are no words")
+    _check_times(word.start, word.end)
+    _check_text(word.text, MAX_FINAL)
+    _check_labels(word.confidence, word.speaker)
 
 
 def _check_times(*times: float) -> None:

@@ -40,9 +40,16 @@ class Builder(UtteranceBuilder):
     """A builder of a stream that has heard more than it says."""
 
     def transcript(
-        self, event: events.Transcript, heard: float = math.inf, *, finalizing: bool = False
+        self,
+        event: events.Transcript,
+        heard: float = math.inf,
+        *,
+        finalizing: bool = False,
+        interim_words: bool = True,
     ) -> list[AnyEntry]:
-        return super().transcript(event, heard, finalizing=finalizing)
+        return super().transcript(
+            event, heard, finalizing=finalizing, interim_words=interim_words
+        )
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ _UNAUTHORIZED = 4401
 _UNKNOWN_SESSION = 4404
 _NEVER_STARTED = 4408
 _TAKEN_OVER = 4409
+_OVER = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 _MAX_REPLIES = 64  # a client that floods us with questions and reads no answer loses answers
 
 
@@ -66,6 +67,7 @@ class NativeConnection:
         self._pace: Pace | None = None
         self._entered_at = 0.0  # seconds of audio the session had when this client came to it
         self._told_pace = False
+        self._free_bytes = 0
         self._replies: deque[str] = deque()
         self._wake = asyncio.Event()
         self._closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -140,19 +142,24 @@ class NativeConnection:
                 providers=list(self._gateway.providers),
                 auth=self.caller.principal.id is not None,
             )
-        async for message in self._socket:
+        receive = self._socket.receive
+        while True:
+            message = await receive()
             if message.type is WSMsgType.BINARY:
                 session = self._session
                 if session is not None and message.data:
                     session.append(message.data)
-                    if session.audio.full:
-                        await session.audio.room()
-                    if self._pace is not None:
+                    audio = session.audio
+                    if audio.full:
+                        await audio.room()
+                    if self._pace is not None and audio.size > self._free_bytes:
                         await self._keep_pace(session, self._pace)
             elif message.type is WSMsgType.TEXT:
                 await self._take(message.data)
                 if self.relay is not None:
                     return
+            elif message.type in _OVER:
+                return
 
     async def _keep_pace(self, session: Session, pace: Pace) -> None:
         """Read no further for a while when audio comes faster than it may; the client then waits."""
@@ -161,6 +168,7 @@ class NativeConnection:
                 self._told_pace = True
                 session.warn("audio_too_fast", "Audio comes too fast and has to wait.")
             await asyncio.sleep(wait)
+        self._free_bytes = session.audio.format.bytes(self._entered_at + pace.free_s)
 
     def _expect_start(self) -> None:
         """Give a client that asked for protocol 2 some time to say something; 1 may be silent for ever."""
@@ -255,7 +263,8 @@ class NativeConnection:
         max_speed = self._gateway.admission.limits.max_speed
         self._pace = Pace(max_speed) if max_speed is not None else None
         self._entered_at, self._told_pace = session.audio.seconds, False
-        self._reader = session.events.reader(after, self._wake.set)
+        self._free_bytes = 0  # of the session's audio: nobody has to wait before that
+        self._reader = session.events.reader(after, self._wake.set, words=start.words)
         if self._protocol == 2 and start.acks:
             self._acknowledge(session, 1.0 if start.acks is True else start.acks, -1)
 
