@@ -115,29 +115,35 @@ def transcript(results: Results, settled: float, heard: float) -> Transcript:
     best = alternatives[0] if alternatives else Alternative("")
     start = _within(results.start, settled, heard)
     end = _within(results.start + results.duration, start, heard)
-    words = tuple(
-        [
+    speakers: set[int | None] = set()
+    words = []
+    for word in best.words:
+        # ``_within`` written out for times that are in order, which is most and there are many.
+        begin, until = round(word.start * 1000) / 1000, round(word.end * 1000) / 1000
+        speaker = word.speaker
+        if not start <= begin <= until <= end:
+            begin = _within(begin, start, end)
+            until = _within(until, begin, end)
+        speakers.add(speaker)
+        words.append(
             Word(
                 text=word.punctuated_word or word.word,
-                start=(begin := _within(word.start, start, end)),
-                end=_within(word.end, begin, end),
+                start=begin,
+                end=until,
                 confidence=word.confidence,
-                speaker=None if word.speaker is None else str(word.speaker),
+                speaker=None if speaker is None else str(speaker),
             )
-            for word in best.words
-        ]
-    )
-    speakers = {word.speaker for word in words}
+        )
     return Transcript(
         text=best.transcript,
         start=start,
         end=end,
         is_final=bool(results.is_final),
         endpoint=bool(results.is_final and results.speech_final),
-        words=words,
+        words=tuple(words),
         confidence=best.confidence if best.transcript else None,
         language=best.languages[0] if best.languages else None,
-        speaker=speakers.pop() if len(speakers) == 1 else None,
+        speaker=words[0].speaker if len(speakers) == 1 else None,
     )
 
 

@@ -151,7 +151,7 @@ class Stream:
         While nothing is due, which is most of the time: a timer that never fires costs as much as
         all else there is to do for a message.
         """
-        task = self._listener = asyncio.current_task()
+        task = self._listener = asyncio.current_task(self._loop)
         assert task is not None
         cancelling = task.cancelling()
         try:
@@ -166,10 +166,10 @@ class Stream:
     # -- time ---------------------------------------------------------------------------------
 
     def _due(self) -> float | None:
-        due = [self._finalizes[0]] if self._finalizes else []
-        if self._closing is not None:
-            due.append(self._closing)
-        return min(due, default=None)
+        finalize = self._finalizes[0] if self._finalizes else None
+        if finalize is None or self._closing is None:
+            return finalize or self._closing
+        return min(finalize, self._closing)
 
     def _wake(self) -> None:
         """Have ``receive`` look again at what is due and at the feeder."""
@@ -262,7 +262,8 @@ class Stream:
                     if unbroken >= BACKLOG_BYTES:
                         unbroken = 0
                         await asyncio.sleep(0)
-                await self._wanted.wait()
+                if not self._wanted.is_set():
+                    await self._wanted.wait()
                 item = await self._audio.receive()
             self._closing = self._loop.time() + self._options.close_timeout
             self._wake()

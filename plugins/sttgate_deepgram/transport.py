@@ -23,6 +23,7 @@ from sttgate_deepgram.messages import NO_JSON
 MAX_MESSAGE_BYTES = 1 << 20
 _REFUSAL_MAX_BYTES = 16_384
 _LINGER_SECONDS = 0.5
+_DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 # The SDK knows one factory per process, while connections belong to different providers and event
 # loops; and aiohttp shows a handshake to middlewares only. Both find the transport being dialled here.
@@ -137,12 +138,11 @@ class Transport:
         """Return the next message, text or binary."""
         assert self._socket is not None
         message = await self._socket.receive()
-        match message.type:
-            case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
-                data: bytes = message.data
-                return data
-            case aiohttp.WSMsgType.CLOSE:
-                raise Closed(message.data, message.extra or "")
+        if message.type in _DATA:
+            data: bytes = message.data
+            return data
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            raise Closed(message.data, message.extra or "")
         error = self._socket.exception() or message.data
         if isinstance(error, aiohttp.ServerTimeoutError):
             raise Silent from error
