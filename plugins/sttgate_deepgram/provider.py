@@ -109,9 +109,8 @@ class DeepgramProvider(Provider):
             first = await audio.receive()
         if first is None:
             return
-        async with (
-            client.connect(live_query(options, params.sample_rate)) as connection,
-            Stream(
+        async with client.connect(live_query(options, params.sample_rate)) as connection:
+            stream = Stream(
                 connection,
                 first,
                 audio,
@@ -119,11 +118,12 @@ class DeepgramProvider(Provider):
                 interims=options.interim_results,
                 options=self._options,
                 failures=self._failures,
-            ) as stream,
-        ):
-            while (events := await stream.receive()) is not None:
-                for event in events:
-                    yield event  # noqa: ASYNC119 - the host iterates inside aclosing
+            )
+            del first  # this frame lives as long as the stream
+            async with stream:
+                while (events := await stream.receive()) is not None:
+                    for event in events:
+                        yield event  # noqa: ASYNC119 - the host iterates inside aclosing
 
     def _opened(self) -> Client:
         if self._client is None:

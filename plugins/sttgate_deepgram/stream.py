@@ -246,7 +246,8 @@ class Stream:
     # -- up -----------------------------------------------------------------------------------
 
     async def _feed(self) -> None:
-        item: bytes | Control | None = self._first
+        item: bytes | Control | None
+        item, self._first = self._first, b""  # not kept for as long as the stream lives
         unbroken = 0
         with suppress(Closed):  # receive() finds the reason
             while item is not None:

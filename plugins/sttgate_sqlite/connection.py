@@ -13,6 +13,7 @@ from sttgate_sqlite.options import SqliteOptions
 
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
 _LARGEST_IDLE_LOG = 64 << 20  # bytes
+_WRITE_CACHE_KIB = 512  # SQLite's own 2 MiB fill up with pages that are read back from the kernel as fast
 
 
 async def connect(
@@ -57,6 +58,7 @@ async def _prepare_writes(
         "foreign_keys = on",
         "secure_delete = on",
         "wal_autocheckpoint = 1000",
+        f"cache_size = -{_WRITE_CACHE_KIB}",
         f"journal_size_limit = {_LARGEST_IDLE_LOG}",
     ):
         await connection.execute_fetchall(f"PRAGMA {pragma}")

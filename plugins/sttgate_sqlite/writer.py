@@ -102,16 +102,18 @@ async def _transaction(
     connection: aiosqlite.Connection, group: list[_Job]
 ) -> list[list[sqlite3.Row] | BaseException]:
     """Run a group and commit it; return the rows or the error of each, raise if all is undone."""
+    if len(group) == 1:  # which is a transaction by itself, and one way to the thread, not three
+        return [list(await connection.execute_fetchall(group[0].sql, group[0].parameters))]
     try:
         await connection.execute_fetchall("BEGIN IMMEDIATE")
         # All go to the connection's thread at once: it does not wait for the loop in between.
-        results = await asyncio.gather(
+        *results, committed = await asyncio.gather(
             *(connection.execute_fetchall(job.sql, job.parameters) for job in group),
+            connection.execute_fetchall("COMMIT"),
             return_exceptions=True,
         )
-        if not connection.in_transaction:  # an error of the disk undid everything
-            raise next(result for result in results if isinstance(result, BaseException))
-        await connection.execute_fetchall("COMMIT")
+        if isinstance(committed, BaseException):  # an error of the disk undid everything
+            raise next((r for r in results if isinstance(r, BaseException)), committed)
         return [r if isinstance(r, BaseException) else list(r) for r in results]
     finally:
         if connection.in_transaction:

@@ -17,7 +17,7 @@ from sttgate.audio import WAV_HEADER_BYTES, AudioFormat, wav_header
 from sttgate.session.arrivals import Arrivals
 from sttgate.session.spool import Spool, SpoolFile
 
-TAIL_BYTES = 256 * 1024  # 8 s of 16 kHz mono kept in memory at most; older audio is read back
+TAIL_BYTES = 16 * 1024  # 0.5 s of 16 kHz mono kept in memory once on disk; older is read back
 UNWRITTEN_BYTES = 4 * 1024 * 1024  # two minutes; beyond it, who appends has to wait
 
 

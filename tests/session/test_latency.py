@@ -107,7 +107,7 @@ class TestArrivals:
                     arrivals.settle((second + 1) * RATE)
             assert arrivals.at(60 * RATE) is None
             assert arrivals.at(3598 * RATE) == pytest.approx(3598.0)
-            assert len(arrivals._notes) <= (12 if settles else 256)
+            assert len(arrivals) <= (12 if settles else 256)
 
 
 class Late(Speaker):

@@ -430,7 +430,7 @@ async def test_memory_does_not_grow_with_the_session(
         await until_gone(house, session)
     figures.info("29 minutes: %+d KiB, %d KiB of tail", grown // 1024, tail // 1024)
     assert most_recent <= MEMORY_ENTRIES
-    assert tail <= TAIL_BYTES
+    assert tail < TAIL_BYTES + 32_000  # pieces are let go of whole, and this one is a second
     assert grown < TAIL_BYTES + 256 * 1024
 
 
