@@ -210,7 +210,10 @@ async def serve(
         else:
             signals.follow(link, reloader.request)
         reloader.start()
-        gc.freeze()  # what start-up made lives as long as the process: no need to look at it again
+        # What start-up made lives as long as the process: no need to look at it again. Nor is there
+        # after each 700 objects, for nothing that a session makes in passing is in a cycle.
+        gc.freeze()
+        gc.set_threshold(10_000)
         on_ready(gateway, f"http://{_address(runner)}", metrics_url)
         await signals.wait(1)
         await reloader.stop()

@@ -170,9 +170,8 @@ class LiveOptions(Options):
             "utterance_end_ms": _within(UTTERANCE_END_MS, params.utterance_end_ms),
             "interim_results": None if params.interim_results else False,
         }
-        return options.model_copy(
-            update={name: value for name, value in asked.items() if value is not None}
-        )
+        changes = {name: value for name, value in asked.items() if value is not None}
+        return options.model_copy(update=changes) if changes else options
 
 
 class ConnectionOptions(Options):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -50,7 +49,7 @@ _BYTES_PER_SAMPLE = 2
 class Stream:
     """Runs one connection; use it as a context manager and call ``receive`` until it returns None.
 
-    Two tasks send: one the audio, one KeepAlive while there is none. Audio is taken only while
+    One task sends the audio; a timer sees to KeepAlive while there is none. Audio is taken only while
     ``receive`` waits, so a caller that does not call slows the stream.
     """
 
@@ -75,6 +74,7 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._waiting: asyncio.Timeout | None = None
+        self._keeper: asyncio.Task[None] | None = None  # while it sends a KeepAlive
         self._listener: asyncio.Task[Any] | None = None  # who waits for a message without a timer
         self._woken = False
         self._sent = 0
@@ -83,7 +83,7 @@ class Stream:
         self._malformed = 0  # in a row
         self._skipped = False  # a malformed message since the last final
         self._complaint: str | None = None
-        self._finalizes: deque[float] = deque()  # when to stop waiting for each answer
+        self._finalizes: list[float] = []  # when to stop waiting for each answer
         self._closing: float | None = None  # when to stop waiting for the end, once audio has ended
         self._complete = False
         self._over = False
@@ -91,7 +91,7 @@ class Stream:
     async def __aenter__(self) -> Self:
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(lambda _: self._wake())
-        self._keeper = asyncio.create_task(self._keep_alive())
+        self._watch_silence()
         return self
 
     async def __aexit__(
@@ -100,9 +100,11 @@ class Stream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._feeder.cancel()
-        self._keeper.cancel()
-        await asyncio.gather(self._feeder, self._keeper, return_exceptions=True)
+        self._silence.cancel()
+        tasks = [self._feeder, *([self._keeper] if self._keeper is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def receive(self) -> list[ProviderEvent] | None:
         """Return the next events, or None at the end; raises ProviderError.
@@ -185,7 +187,7 @@ class Stream:
             seconds = self._options.close_timeout
             return self._end(None, self._failures.slow("finish after the audio had ended", seconds))
         if self._finalizes and self._finalizes[0] <= now:
-            self._finalizes.popleft()
+            del self._finalizes[0]
             return [Finalized()]
         return []
 
@@ -231,7 +233,7 @@ class Stream:
         self._settled = said.end
         self._skipped = False
         if results.from_finalize and self._finalizes:
-            self._finalizes.popleft()
+            del self._finalizes[0]
             events.append(Finalized())
         return events
 
@@ -270,13 +272,16 @@ class Stream:
             self._wake()
             await self._connection.send_close_stream()
 
+    def _watch_silence(self) -> None:
+        """Have a KeepAlive sent whenever nothing was sent for a while, until the audio ends."""
+        due = self._sent_at + self._options.keepalive_interval
+        if self._loop.time() >= due and self._closing is None:
+            self._sent_at = self._loop.time()
+            due = self._sent_at + self._options.keepalive_interval
+            if self._keeper is None or self._keeper.done():
+                self._keeper = asyncio.create_task(self._keep_alive())
+        self._silence = self._loop.call_at(due, self._watch_silence)
+
     async def _keep_alive(self) -> None:
-        interval = self._options.keepalive_interval
         with suppress(Closed):
-            while self._closing is None:
-                quiet = self._loop.time() - self._sent_at
-                if quiet < interval:
-                    await asyncio.sleep(interval - quiet)
-                    continue
-                self._sent_at = self._loop.time()
-                await self._connection.send_keep_alive()
+            await self._connection.send_keep_alive()

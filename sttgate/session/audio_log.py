@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from sttgate.audio import WAV_HEADER_BYTES, AudioFormat, wav_header
 from sttgate.session.arrivals import Arrivals
 from sttgate.session.spool import Spool, SpoolFile
 
-TAIL_BYTES = 16 * 1024  # 0.5 s of 16 kHz mono kept in memory once on disk; older is read back
+TAIL_BYTES = 4 * 1024  # kept beside what is not on disk yet; older audio is read back from there
 UNWRITTEN_BYTES = 4 * 1024 * 1024  # two minutes; beyond it, who appends has to wait
 
 
@@ -50,16 +49,13 @@ class AudioLog:
         self.finalizes: list[FinalizeRequest] = []
         self._file = file
         self._spool = spool
-        self._tail: deque[bytes] = deque()
+        self._tail: list[bytes] = []
         self._settled = 0
         self._carry = b""
         self._frame_bytes = audio_format.frame_bytes
         self.lost = 0  # bytes that no disk took: the recording is silent there
         self._waiters: list[asyncio.Future[None]] = []
-        self.full = False
-        """``full``: the disk lags so far behind that who appends has to wait for ``room``."""
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room: asyncio.Event | None = None  # while there is none
         self._on_outage: Callable[[], None] | None = on_outage
         self._on_lost = on_lost
         file.on_written(self._note_written)
@@ -117,8 +113,7 @@ class AudioLog:
             self._note_lost(self._file.shed(UNWRITTEN_BYTES))
             self._trim()
         else:
-            self.full = True
-            self._room.clear()
+            self._room = self._room or asyncio.Event()
             self._spool.wants_write(self._file, now=True)
 
     def arrived_at(self, seconds: float) -> float | None:
@@ -138,9 +133,15 @@ class AudioLog:
         """Return once all that was appended so far is on disk; OSError if that refuses."""
         await self._file.flush()
 
+    @property
+    def full(self) -> bool:
+        """Whether the disk lags so far behind that who appends has to wait for ``room``."""
+        return self._room is not None
+
     async def room(self) -> None:
         """Return when more audio may be appended: at once, unless the disk lags far behind."""
-        await self._room.wait()
+        if self._room is not None:
+            await self._room.wait()
 
     def finalize(self, request: FinalizeRequest) -> None:
         """Put a finalize in line with the audio."""
@@ -234,11 +235,17 @@ class AudioLog:
         written = self._file.keeps_from - WAV_HEADER_BYTES
         self._full_at = written + UNWRITTEN_BYTES
         keep_from = min(written, max(self._settled, self.size - TAIL_BYTES))
-        while self._tail and self._tail_start + len(self._tail[0]) <= keep_from:
-            self._tail_start += len(self._tail.popleft())
+        count = 0
+        for piece in self._tail:
+            if self._tail_start + len(piece) > keep_from:
+                break
+            self._tail_start += len(piece)
+            count += 1
+        del self._tail[:count]
         if self._file.failing or self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
-            self.full = False
-            self._room.set()
+            if self._room is not None:
+                self._room.set()
+                self._room = None
 
     async def finish(self) -> Path:
         """Write what is left and put the true size into the header; OSError if the disk refuses.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
@@ -47,12 +46,12 @@ class EventLog:
         self.ended = False
         self._file = file
         self._spool = spool
-        self._unpublished: deque[tuple[AnyEntry, int]] = deque()
-        self._recent: deque[AnyEntry] = deque()
+        self._unpublished: list[tuple[AnyEntry, int]] = []
+        self._recent: list[AnyEntry] = []  # short, so a list: an empty deque is a kilobyte
         self._evicted_seq = last_seq
         self._readers: set[EventReader] = set()
         self.words_wanted = False
-        self._reader_moved = asyncio.Event()
+        self._reader_moved: asyncio.Event | None = None  # while somebody waits for it
         file.on_written(self._publish_written)
 
     def append(self, entry: AnyEntry) -> AnyEntry:
@@ -99,7 +98,7 @@ class EventLog:
         while any(
             reader.after < self.last_seq and reader.watching == watching for reader in self._readers
         ):
-            self._reader_moved.clear()
+            self._reader_moved = asyncio.Event()
             await self._reader_moved.wait()
 
     def end(self) -> None:
@@ -122,7 +121,7 @@ class EventLog:
         visible = self._file.size if self._file.failing else self._file.written
         seq, durable = self.visible_seq, False
         while self._unpublished and self._unpublished[0][1] <= visible:
-            entry = self._unpublished.popleft()[0]
+            entry = self._unpublished.pop(0)[0]
             self._recent.append(entry)
             seq = entry.seq
             durable = durable or entry.durable
@@ -139,7 +138,7 @@ class EventLog:
                 reader._notify()
             elif reader.after == before:
                 reader.after = seq
-                self._reader_moved.set()
+                self._note_moved()
 
     def _trim(self) -> None:
         """Forget what every reader has seen; beyond the bound, stale interims, then the oldest.
@@ -150,13 +149,17 @@ class EventLog:
             return
         seen = min([reader.after for reader in self._readers], default=0)
         while len(self._recent) > 1 and self._recent[0].seq <= seen:
-            self._evict(self._recent.popleft())
+            self._evict(self._recent.pop(0))
         if len(self._recent) > MEMORY_ENTRIES:
             newest = self._recent.pop()
-            self._recent = deque(entry for entry in self._recent if entry.durable)
+            self._recent = [entry for entry in self._recent if entry.durable]
             self._recent.append(newest)
         while len(self._recent) > MEMORY_ENTRIES:
-            self._evict(self._recent.popleft())
+            self._evict(self._recent.pop(0))
+
+    def _note_moved(self) -> None:
+        if self._reader_moved is not None:
+            self._reader_moved.set()
 
     def _evict(self, entry: AnyEntry) -> None:
         if entry.durable:
@@ -219,7 +222,7 @@ class EventReader:
             entries = [entry for entry in log._recent if entry.seq > after]
         if entries:
             self.after = entries[-1].seq
-            log._reader_moved.set()
+            log._note_moved()
             log._trim()
         return entries
 
@@ -243,7 +246,7 @@ class EventReader:
         log = self._log
         log._readers.discard(self)
         log.words_wanted = any(reader.words for reader in log._readers)
-        log._reader_moved.set()
+        log._note_moved()
         log._trim()
 
     async def _from_disk(self) -> list[AnyEntry]:

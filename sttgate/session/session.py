@@ -120,8 +120,8 @@ class Session:
         self._reason: StopReason = "client"
         self.ending = False
         """``ending``: whether no more audio is taken."""
-        self._stop = asyncio.Event()
-        self._release = asyncio.Event()
+        self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._release = asyncio.Event() if params.resumable else None
         self._detached: asyncio.TimerHandle | None = None
         self._abandoned = False
         self._over = False
@@ -248,7 +248,8 @@ class Session:
             self._reason = reason
             self._discard = discard
             self.ending = True
-            self._stop.set()
+            if not self._stop.done():
+                self._stop.set_result(None)
             self.audio.end()
 
     def cancel(self) -> None:
@@ -292,7 +293,8 @@ class Session:
 
     def release(self) -> None:
         """Say that nobody will resume the session any more."""
-        self._release.set()
+        if self._release is not None:
+            self._release.set()
 
     # --- the life of the session ----------------------------------------------------------------
 
@@ -321,11 +323,11 @@ class Session:
 
     async def _recognise(self) -> bool:
         """Return once the audio has ended and is settled, or never will be; whether it all is."""
-        running: set[asyncio.Task[Any]] = {
+        stopping = self._stop
+        running: set[asyncio.Future[Any]] = {
             asyncio.create_task(recognition.run(), name=f"recognise {self.id}")
             for recognition in self._recognitions
         }
-        stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
         try:
             while running and not stopping.done():
                 waiting = running | {stopping}
@@ -346,15 +348,15 @@ class Session:
                     break
             return not any(recognition.unsettled for recognition in self._recognitions)
         finally:
-            leftover = running | {stopping}
-            for task in leftover:
+            for task in running:
                 task.cancel()
-            await asyncio.wait(leftover)
+            if running:
+                await asyncio.wait(running)
 
     def _progress(self) -> list[tuple[int, int]]:
         return [recognition.progress for recognition in self._recognitions]
 
-    def _note_crashes(self, done: Iterable[asyncio.Task[Any]]) -> None:
+    def _note_crashes(self, done: Iterable[asyncio.Future[Any]]) -> None:
         for task in done:
             error = task.exception()
             if error is not None and not isinstance(error, ProviderError):
@@ -438,6 +440,7 @@ class Session:
 
     async def _linger(self) -> None:
         """Leave the events where a client that lost its socket too early can still fetch them."""
+        assert self._release is not None
         try:
             async with asyncio.timeout(RESUME_WINDOW):
                 await self._release.wait()

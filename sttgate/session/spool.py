@@ -13,7 +13,6 @@ import contextlib
 import errno
 import os
 import shutil
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,7 +48,7 @@ class SpoolFile:
         # Unbuffered: the kernel has what was written, whatever becomes of this process.
         self._file = open(path, mode, buffering=0, opener=_private)  # noqa: SIM115
         self.size = self.written = self._file.seek(0, os.SEEK_END)
-        self._pending: deque[bytes] = deque()
+        self._pending: list[bytes] = []
         self._writing: list[bytes] = []
         self._hole = 0  # bytes between what is written and what is pending
         self._on_written: Callable[[], None] = lambda: None
@@ -82,12 +81,15 @@ class SpoolFile:
         disk that has refused for long: the words go on, the recording is silent there. The last
         piece stays, since writing it is what makes the hole.
         """
-        shed = 0
-        # What is being written right now lies before the hole, so wait for the outcome.
-        while not self._writing and len(self._pending) > 1 and self.size - self.keeps_from > limit:
-            piece = self._pending.popleft()
-            self._hole += len(piece)
-            shed += len(piece)
+        if self._writing:
+            return 0  # it lies before the hole, so wait for the outcome
+        count = shed = 0
+        for piece in self._pending[:-1]:
+            if self.size - self.keeps_from - shed <= limit:
+                break
+            count, shed = count + 1, shed + len(piece)
+        del self._pending[:count]
+        self._hole += shed
         return shed
 
     @property
@@ -163,8 +165,7 @@ class SpoolFile:
 
     def take(self) -> list[bytes]:
         """Return what is to be written now."""
-        self._writing = list(self._pending)
-        self._pending.clear()
+        self._writing, self._pending = self._pending, []
         return self._writing
 
     def finished(self, done: int, error: OSError | None) -> None:
@@ -187,12 +188,14 @@ class SpoolFile:
 
     def _put_back(self, done: int) -> None:
         """Make pending again what follows ``done`` bytes, in its pieces: the oldest may be shed."""
-        pieces = deque(self._writing)
-        while pieces and len(pieces[0]) <= done:
-            done -= len(pieces.popleft())
+        count = 0
+        while count < len(self._writing) and len(self._writing[count]) <= done:
+            done -= len(self._writing[count])
+            count += 1
+        pieces = self._writing[count:]
         if done:
             pieces[0] = pieces[0][done:]
-        self._pending.extendleft(reversed(pieces))
+        self._pending[:0] = pieces
 
 
 @dataclass(frozen=True, slots=True)

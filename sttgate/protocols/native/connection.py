@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -68,7 +67,7 @@ class NativeConnection:
         self._entered_at = 0.0  # seconds of audio the session had when this client came to it
         self._told_pace = False
         self._free_bytes = 0
-        self._replies: deque[str] = deque()
+        self._replies: list[str] = []
         self._wake = asyncio.Event()
         self._closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._close_with: int | None = None  # once no session is left and all is sent
@@ -95,7 +94,7 @@ class NativeConnection:
                 code = self._closing.result() if self._closing.done() else WSCloseCode.OK
                 await self._close(code)
             while self.relay is not None and self._replies:
-                await self._send(self._replies.popleft())
+                await self._send(self._replies.pop(0))
         for task in (reading, writing):
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, ConnectionError):  # who leaves, leaves
@@ -369,7 +368,7 @@ class NativeConnection:
         while True:
             self._wake.clear()  # first, so that whatever comes from here on is not slept through
             while self._replies:
-                await self._send(self._replies.popleft())
+                await self._send(self._replies.pop(0))
             reader = self._reader
             batch = await reader.take() if reader is not None else []
             for entry in batch:
