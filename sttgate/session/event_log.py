@@ -15,6 +15,7 @@ from sttgate.session.spool import Spool, SpoolFile
 
 MEMORY_ENTRIES = 64  # for readers that fall behind; older durable entries are read back from disk
 _BLOCK_BYTES = 64 * 1024
+_GONE = "the session is over and its events are gone"
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
@@ -28,6 +29,25 @@ class _FinalText(msgspec.Struct):
 
 
 _text_decoder = msgspec.json.Decoder(_FinalText)
+
+
+def _texts(lines: bytes) -> list[str]:
+    entries = _text_decoder.decode_lines(lines)
+    return [entry.text for entry in entries if entry.event == "transcript"]
+
+
+def _read_texts(file: SpoolFile, end: int) -> tuple[list[str], int]:
+    """Return the finals in the whole lines before byte ``end``, and where those end. Blocks.
+
+    In the spool's thread and not on the loop: hours of speech are thousands of lines.
+    """
+    texts: list[str] = []
+    start, rest = 0, b""
+    while start < end and (block := file.read(start, min(_BLOCK_BYTES, end - start))):
+        start += len(block)
+        lines, _, rest = (rest + block).rpartition(b"\n")
+        texts += _texts(lines)
+    return texts, start - len(rest)
 
 
 class EventsGone(SttgateError):
@@ -109,12 +129,14 @@ class EventLog:
 
     async def full_text(self) -> str:
         """Return all finals joined with one space."""
-        parts: list[str] = []
-        async for line in self._lines(0):
-            entry = _text_decoder.decode(line)
-            if entry.event == "transcript":
-                parts.append(entry.text)
-        return " ".join(parts)
+        read = partial(_read_texts, self._file, self._file.written)
+        try:
+            texts, start = await self._spool.run(read)
+        except ValueError as error:
+            raise EventsGone(_GONE) from error
+        async for line in self._lines(start):
+            texts += _texts(line)
+        return " ".join(texts)
 
     def _publish_written(self) -> None:
         # While the disk refuses, live words go on; what is pending is written when it recovers.
@@ -141,8 +163,9 @@ class EventLog:
                 self._note_moved()
 
     def _trim(self) -> None:
-        """Forget what every reader has seen; beyond the bound, stale interims, then the oldest.
+        """Forget what every reader has seen.
 
+        Beyond the bound first what only the store has not seen, then stale interims, then the oldest.
         The newest stays: ``Stopped`` may be read again by a client whose socket it was lost with.
         """
         if len(self._recent) <= 1:
@@ -150,6 +173,11 @@ class EventLog:
         seen = min([reader.after for reader in self._readers], default=0)
         while len(self._recent) > 1 and self._recent[0].seq <= seen:
             self._evict(self._recent.pop(0))
+        if len(self._recent) > MEMORY_ENTRIES:
+            live = [reader.after for reader in self._readers if not reader.durable_only]
+            seen = min(live, default=seen)
+            while len(self._recent) > MEMORY_ENTRIES and self._recent[0].seq <= seen:
+                self._evict(self._recent.pop(0))
         if len(self._recent) > MEMORY_ENTRIES:
             newest = self._recent.pop()
             self._recent = [entry for entry in self._recent if entry.durable]
@@ -172,7 +200,7 @@ class EventLog:
             try:
                 block = await self._spool.run(partial(self._file.read, start, _BLOCK_BYTES))
             except ValueError as error:  # the file is closed
-                raise EventsGone("the session is over and its events are gone") from error
+                raise EventsGone(_GONE) from error
             start += len(block)
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:

@@ -365,25 +365,21 @@ class Session:
 
     async def _close(self, complete: bool) -> None:
         """Store the outcome and say ``Stopped``."""
-        heard = self.audio.size > 0
         if self.audio.misaligned:
             self.warn("audio_misaligned", "The audio ended inside a sample; that piece is dropped.")
         for recognition in self._recognitions:
             recognition.give_up()
             if (gap := recognition.unsettled) is not None:
                 self.events.append(gap)
-        if self._discard:
-            await self._archive.discard(STORE_TIMEOUT)
-        elif heard:
-            self._archive.begin()
-            await self._archive.finish(self._end(complete), STORE_TIMEOUT)
+        # Side by side, since to read hours of finals takes as long as to store the end.
+        text, _ = await asyncio.gather(self.events.full_text(), self._store(complete))
         stored, recorded = self._archive.transcript_stored, self._archive.audio_stored
         self._move(State.DISCARDED if self._discard else State(self._outcome(complete)))
         self._count()
         self.events.append(
             entries.Stopped(
                 session_id=self.id,
-                full_transcription=await self.events.full_text(),
+                full_transcription=text,
                 reason=self._reason,
                 duration_s=round(self.audio.seconds, 3),
                 utterances=self._utterances,
@@ -398,6 +394,14 @@ class Session:
                 usage=entries.Usage(audio_s=round(self.audio.seconds, 3)),
             )
         )
+
+    async def _store(self, complete: bool) -> None:
+        """Store the outcome, or delete what was stored; return after STORE_TIMEOUT at the latest."""
+        if self._discard:
+            await self._archive.discard(STORE_TIMEOUT)
+        elif self.audio.size > 0:
+            self._archive.begin()
+            await self._archive.finish(self._end(complete), STORE_TIMEOUT)
 
     def _count(self) -> None:
         name = self.provider
