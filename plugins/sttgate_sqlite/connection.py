@@ -13,7 +13,9 @@ from sttgate_sqlite.options import SqliteOptions
 
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
 _LARGEST_IDLE_LOG = 64 << 20  # bytes
-_WRITE_CACHE_KIB = 512  # SQLite's own 2 MiB fill up with pages that are read back from the kernel as fast
+_WRITE_CACHE_KIB = (
+    512  # SQLite's own 2 MiB fill up with pages that are read back from the kernel as fast
+)
 
 
 async def connect(

@@ -93,9 +93,7 @@ class Watching:
     ``more`` is set when there may be something to take.
     """
 
-    def __init__(
-        self, session: Session, after: int, more: asyncio.Event, *, words: bool
-    ) -> None:
+    def __init__(self, session: Session, after: int, more: asyncio.Event, *, words: bool) -> None:
         self._log = session.events
         self._more = more
         self._reader: EventReader = session.events.reader(

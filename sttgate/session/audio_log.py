@@ -242,10 +242,10 @@ class AudioLog:
             self._tail_start += len(piece)
             count += 1
         del self._tail[:count]
-        if self._file.failing or self._file.size - self._file.written < UNWRITTEN_BYTES / 2:
-            if self._room is not None:
-                self._room.set()
-                self._room = None
+        enough = self._file.failing or self._file.size - self._file.written < UNWRITTEN_BYTES / 2
+        if self._room is not None and enough:
+            self._room.set()
+            self._room = None
 
     async def finish(self) -> Path:
         """Write what is left and put the true size into the header; OSError if the disk refuses.

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import partial
 
 import msgspec
 
 from sttgate.errors import SttgateError
-from sttgate.session.entries import AnyEntry
+from sttgate.session.entries import AnyEntry, Transcript
 from sttgate.session.spool import Spool, SpoolFile
 
 MEMORY_ENTRIES = 64  # for readers that fall behind; older durable entries are read back from disk
 _BLOCK_BYTES = 64 * 1024
-_GONE = "the session is over and its events are gone"
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
-
-
-class _FinalText(msgspec.Struct):
-    """Just enough of an entry to collect the text, so that the words need no decoding."""
-
-    event: str
-    text: str = ""
-
-
-_text_decoder = msgspec.json.Decoder(_FinalText)
-
-
-def _texts(lines: bytes) -> list[str]:
-    entries = _text_decoder.decode_lines(lines)
-    return [entry.text for entry in entries if entry.event == "transcript"]
-
-
-def _read_texts(file: SpoolFile, end: int) -> tuple[list[str], int]:
-    """Return the finals in the whole lines before byte ``end``, and where those end. Blocks.
-
-    In the spool's thread and not on the loop: hours of speech are thousands of lines.
-    """
-    texts: list[str] = []
-    start, rest = 0, b""
-    while start < end and (block := file.read(start, min(_BLOCK_BYTES, end - start))):
-        start += len(block)
-        lines, _, rest = (rest + block).rpartition(b"\n")
-        texts += _texts(lines)
-    return texts, start - len(rest)
 
 
 class EventsGone(SttgateError):
@@ -57,15 +27,19 @@ class EventsGone(SttgateError):
 class EventLog:
     """Appended by the session, read from any ``seq`` by any number of readers.
 
+    ``last_seq`` and ``texts``, of finals, are those of a log that is gone on with.
     ``visible_seq`` is the last one that readers may see. ``ended``: nothing is appended any more.
     ``words_wanted``: somebody reads the words of interims, which are left out where nobody does.
     """
 
-    def __init__(self, file: SpoolFile, spool: Spool, last_seq: int = 0) -> None:
+    def __init__(
+        self, file: SpoolFile, spool: Spool, last_seq: int = 0, texts: Iterable[str] = ()
+    ) -> None:
         self.last_seq = self.visible_seq = last_seq
         self.ended = False
         self._file = file
         self._spool = spool
+        self._texts = list(texts)  # 50 KiB an hour, which `stop` has no time to read back
         self._unpublished: list[tuple[AnyEntry, int]] = []
         self._recent: list[AnyEntry] = []  # short, so a list: an empty deque is a kilobyte
         self._evicted_seq = last_seq
@@ -80,6 +54,8 @@ class EventLog:
         durable = entry.durable
         if durable:
             self._file.append(_encoder.encode(entry) + b"\n", now=True)
+            if isinstance(entry, Transcript):
+                self._texts.append(entry.text)
         elif not self._unpublished:
             self._recent.append(entry)
             self._tell(entry.seq, durable=False)
@@ -127,16 +103,10 @@ class EventLog:
         for reader in self._readers:
             reader._notify()
 
-    async def full_text(self) -> str:
-        """Return all finals joined with one space."""
-        read = partial(_read_texts, self._file, self._file.written)
-        try:
-            texts, start = await self._spool.run(read)
-        except ValueError as error:
-            raise EventsGone(_GONE) from error
-        async for line in self._lines(start):
-            texts += _texts(line)
-        return " ".join(texts)
+    @property
+    def full_text(self) -> str:
+        """All finals joined with one space."""
+        return " ".join(self._texts)
 
     def _publish_written(self) -> None:
         # While the disk refuses, live words go on; what is pending is written when it recovers.
@@ -200,7 +170,7 @@ class EventLog:
             try:
                 block = await self._spool.run(partial(self._file.read, start, _BLOCK_BYTES))
             except ValueError as error:  # the file is closed
-                raise EventsGone(_GONE) from error
+                raise EventsGone("the session is over and its events are gone") from error
             start += len(block)
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:

@@ -63,6 +63,7 @@ def _note(past: Past, entry: entries.AnyEntry) -> None:
             said.open, said.start = entry.utterance_id, entry.start
         said.settled = entry.end
         past.words += len(entry.text.split())
+        past.texts.append(entry.text)
         past.last_utterance = max(past.last_utterance, entry.utterance_id)
     elif isinstance(entry, entries.UtteranceEnd):
         past.channels.setdefault(entry.channel, SaidBefore()).open = None

@@ -67,6 +67,7 @@ class Past:
     last_seq: int = 0
     utterances: int = 0
     words: int = 0
+    texts: list[str] = field(default_factory=list)
     last_utterance: int = 0
     channels: dict[int, SaidBefore] = field(default_factory=dict)
 
@@ -100,7 +101,11 @@ class Session:
             lambda: self.warn("storage_failed", "The audio could not be written to disk yet."),
             lambda: log.error("audio_not_recorded", session=self.id),
         )
-        self.events = EventLog(folder.events, spool, past.last_seq if past else 0)
+        self.events = (
+            EventLog(folder.events, spool, past.last_seq, past.texts)
+            if past
+            else EventLog(folder.events, spool)
+        )
         self._chain = chain
         self._spool = spool
         self._folder = folder
@@ -365,21 +370,25 @@ class Session:
 
     async def _close(self, complete: bool) -> None:
         """Store the outcome and say ``Stopped``."""
+        heard = self.audio.size > 0
         if self.audio.misaligned:
             self.warn("audio_misaligned", "The audio ended inside a sample; that piece is dropped.")
         for recognition in self._recognitions:
             recognition.give_up()
             if (gap := recognition.unsettled) is not None:
                 self.events.append(gap)
-        # Side by side, since to read hours of finals takes as long as to store the end.
-        text, _ = await asyncio.gather(self.events.full_text(), self._store(complete))
+        if self._discard:
+            await self._archive.discard(STORE_TIMEOUT)
+        elif heard:
+            self._archive.begin()
+            await self._archive.finish(self._end(complete), STORE_TIMEOUT)
         stored, recorded = self._archive.transcript_stored, self._archive.audio_stored
         self._move(State.DISCARDED if self._discard else State(self._outcome(complete)))
         self._count()
         self.events.append(
             entries.Stopped(
                 session_id=self.id,
-                full_transcription=text,
+                full_transcription=self.events.full_text,
                 reason=self._reason,
                 duration_s=round(self.audio.seconds, 3),
                 utterances=self._utterances,
@@ -394,14 +403,6 @@ class Session:
                 usage=entries.Usage(audio_s=round(self.audio.seconds, 3)),
             )
         )
-
-    async def _store(self, complete: bool) -> None:
-        """Store the outcome, or delete what was stored; return after STORE_TIMEOUT at the latest."""
-        if self._discard:
-            await self._archive.discard(STORE_TIMEOUT)
-        elif self.audio.size > 0:
-            self._archive.begin()
-            await self._archive.finish(self._end(complete), STORE_TIMEOUT)
 
     def _count(self) -> None:
         name = self.provider

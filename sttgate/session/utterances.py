@@ -72,7 +72,8 @@ class UtteranceBuilder:
     ) -> list[AnyEntry]:
         """Return the entries for an interim or a final, which cannot end after session time ``heard``.
 
-        ``finalizing``: a final answers a finalize. ``interim_words``: interims have words too. Raises ProviderProtocol for what is not what it says it is.
+        ``finalizing``: a final answers a finalize. ``interim_words``: interims have words too. Raises
+        ProviderProtocol for what is not what it says it is.
         """
         _check(event)
         text = _clean(event.text).strip()

@@ -159,6 +159,41 @@ async def test_memory_does_not_grow(tmp_path: Path, read: bool, final_every: int
         assert len(log._recent) <= MEMORY_ENTRIES
 
 
+async def test_a_store_that_is_behind_costs_no_interims(tmp_path: Path) -> None:
+    """A client that keeps up gets every interim, however far behind the store is."""
+    async with open_log(tmp_path) as (log, folder):
+        store = log.reader(0, lambda: None, durable_only=True)
+        client = log.reader(0, lambda: None)
+        seen: list[AnyEntry] = []
+        for number in range(1, 1001):
+            log.append(interim() if number % 4 else final())
+            if number % 4 == 0:
+                await folder.events.flush()
+            if number % 20 == 0:
+                seen += await client.take()
+                assert len(log._recent) <= MEMORY_ENTRIES
+        assert [entry.seq for entry in seen] == list(range(1, 1001))
+        kept = [entry for entry in await take_until(store, 1000) if entry.durable]
+        assert [entry.seq for entry in kept] == list(range(4, 1001, 4))
+        store.close()
+        client.close()
+
+
+async def test_words_are_wanted_while_somebody_reads_them(tmp_path: Path) -> None:
+    """What wants words of interims is the readers of the moment."""
+    async with open_log(tmp_path) as (log, _):
+        assert not log.words_wanted
+        one, two, three = (
+            log.reader(0, lambda: None, words=words) for words in (True, False, True)
+        )
+        assert log.words_wanted
+        one.close()
+        assert log.words_wanted
+        three.close()
+        assert not log.words_wanted
+        two.close()
+
+
 async def test_what_everybody_has_seen_is_forgotten(tmp_path: Path) -> None:
     """With readers that keep up only the newest entry stays in memory, for who comes late."""
     async with open_log(tmp_path) as (log, _):
@@ -259,7 +294,7 @@ async def test_a_reader_of_durable_entries_is_not_called_for_interims(tmp_path: 
 async def test_full_text_has_every_final_once(tmp_path: Path) -> None:
     """The full text is all finals joined with one space, whether they are written yet or not."""
     async with open_log(tmp_path) as (log, folder):
-        assert await log.full_text() == ""
+        assert log.full_text == ""
         expected = []
         for number in range(700):
             log.append(interim("never"))
@@ -269,9 +304,9 @@ async def test_full_text_has_every_final_once(tmp_path: Path) -> None:
             if number == 600:
                 await folder.events.flush()
         assert folder.events.written < folder.events.size
-        assert await log.full_text() == " ".join(expected)
+        assert log.full_text == " ".join(expected)
         await folder.events.flush()
-        assert await log.full_text() == " ".join(expected)
+        assert log.full_text == " ".join(expected)
 
 
 async def test_cancelled_readers_lose_nothing(tmp_path: Path) -> None:
@@ -343,12 +378,12 @@ async def test_a_log_goes_on_after_the_process_that_wrote_it_died(tmp_path: Path
     end = saved[-1][1]
     assert found.events.path.read_bytes()[end:] == b'{"event":"transc'
     await spool.run(lambda: found.events.truncate(end))
-    log = EventLog(found.events, spool, 100)
+    log = EventLog(found.events, spool, 100, [entry.text for entry, _ in saved])
     reader = log.reader(0, lambda: None)
     log.append(final("new"))
     seen = await take_until(reader, 101)
     assert [entry.seq for entry in seen] == list(range(1, 102))
-    assert (await log.full_text()).split() == [*map(str, range(100)), "new"]
+    assert log.full_text.split() == [*map(str, range(100)), "new"]
     reader.close()
     await spool.run(found.close)
     await spool.close()

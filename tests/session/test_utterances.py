@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from sttgate import events
 from sttgate.errors import ProviderProtocol
@@ -47,9 +49,7 @@ class Builder(UtteranceBuilder):
         finalizing: bool = False,
         interim_words: bool = True,
     ) -> list[AnyEntry]:
-        return super().transcript(
-            event, heard, finalizing=finalizing, interim_words=interim_words
-        )
+        return super().transcript(event, heard, finalizing=finalizing, interim_words=interim_words)
 
 
 @pytest.fixture
@@ -139,6 +139,17 @@ def test_an_interim_has_the_number_its_final_will_have(builder: Builder) -> None
     assert isinstance(final, entries.Transcript)
     assert (interim.utterance_id, interim.is_final) == (1, False)
     assert final.utterance_id == 1
+
+
+def test_interims_have_words_where_they_are_wanted(builder: Builder) -> None:
+    """Words of interims can be left out, those of finals not, and what they are is checked anyway."""
+    (entry,) = builder.transcript(heard("a b", 0.0, 1.0, final=False), interim_words=False)
+    assert isinstance(entry, entries.Transcript) and entry.words is UNSET and entry.text == "a b"
+    (entry, *_) = builder.transcript(heard("a b", 0.0, 1.0), interim_words=False)
+    assert isinstance(entry, entries.Transcript) and len(entry.words or ()) == 2
+    broken = replace(heard("c", 1.0, 2.0, final=False), words=(None,))  # type: ignore[arg-type]
+    with pytest.raises(ProviderProtocol):
+        builder.transcript(broken, interim_words=False)
 
 
 def test_what_was_settled_is_not_said_again(builder: Builder) -> None:
