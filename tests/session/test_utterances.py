@@ -144,9 +144,12 @@ def test_an_interim_has_the_number_its_final_will_have(builder: Builder) -> None
 def test_interims_have_words_where_they_are_wanted(builder: Builder) -> None:
     """Words of interims can be left out, those of finals not, and what they are is checked anyway."""
     (entry,) = builder.transcript(heard("a b", 0.0, 1.0, final=False), interim_words=False)
-    assert isinstance(entry, entries.Transcript) and entry.words is UNSET and entry.text == "a b"
+    assert isinstance(entry, entries.Transcript)
+    assert entry.words is UNSET
+    assert entry.text == "a b"
     (entry, *_) = builder.transcript(heard("a b", 0.0, 1.0), interim_words=False)
-    assert isinstance(entry, entries.Transcript) and len(entry.words or ()) == 2
+    assert isinstance(entry, entries.Transcript)
+    assert len(entry.words or ()) == 2
     broken = replace(heard("c", 1.0, 2.0, final=False), words=(None,))  # type: ignore[arg-type]
     with pytest.raises(ProviderProtocol):
         builder.transcript(broken, interim_words=False)
