@@ -15,7 +15,7 @@ from benchmarks import report
 from benchmarks.bench import Effort, Result, say
 from benchmarks.machine import describe
 
-MEASURES = ("chunks", "latency", "memory", "stop", "stages", "growth", "search")
+MEASURES = ("chunks", "latency", "memory", "stop", "stages", "growth", "workers", "search")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def load(name: str) -> Result:
 
 def targets() -> str:
     """Return the targets beside the results that are kept, as a Markdown table."""
-    names = ("chunks", "latency", "memory", "stop", "growth", "search")
+    names = ("chunks", "latency", "memory", "stop", "growth", "workers", "search")
     results = {name: load(name) for name in names}
     rows = []
     for target in TARGETS:
@@ -226,6 +226,16 @@ def _growth(result: Result) -> str:
     )
 
 
+def _workers(result: Result) -> str:
+    rows = [
+        [name, number(row["sessions"]), spread(row["cpu_us"]), _wrong(row["wrong"])]
+        for name, row in result["servers"].items()
+    ]
+    rows.append(["times the sessions of one", "", spread(result["times_one"]), ""])
+    head = [f"{result['chunk_ms']} ms chunks", "sessions", "CPU µs a chunk", "lost or wrong"]
+    return _rows(head, rows)
+
+
 def _search(result: Result) -> str:
     searches = [
         [kind, number(row["p50_ms"]), number(row["p95_ms"]), f"{row['found']:.0%}"]
@@ -260,5 +270,6 @@ _TABLES: Mapping[str, Callable[[Result], str]] = {
     "stop": _stop,
     "stages": _stages,
     "growth": _growth,
+    "workers": _workers,
     "search": _search,
 }

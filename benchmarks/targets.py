@@ -95,6 +95,12 @@ TARGETS = (
         1.1,
         lambda results: results["growth"]["long"]["last_over_first"]["median"],
     ),
+    Target(
+        "sessions of two workers ÷ one process",
+        "at least",
+        1.9,
+        lambda results: results["workers"]["times_one"]["median"],
+    ),
     Target("search in 100 000 utterances, worst p95", "at most", 50, _search, " ms"),
     Target(
         "first page, 100 000 sessions ÷ 1000 (p50)",

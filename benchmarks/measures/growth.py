@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 
 from benchmarks import callers
 from benchmarks.bench import Effort, Result, in_turn, peers, say, side_by_side
-from benchmarks.callers import Caller, Heard
+from benchmarks.callers import PATIENCE, Caller, Heard
 from benchmarks.figures import Figure
 from benchmarks.measures.stop import AHEAD_BYTES
 from benchmarks.run import Cost, chunk_bytes, measure
@@ -16,6 +17,7 @@ COUNTS = (1, 10, 100, 300)
 SIZE_MS = 100
 HOURS = 10
 PAIRS = 10
+_IDLE_NS = 20_000_000  # in half a second, with a session that is silent
 
 
 async def run(effort: Effort) -> Result:
@@ -73,6 +75,7 @@ async def _long_session(server: Server, hours: float) -> Result:
         last.append(await _minute(server, old))
         await callers.stop([new], interims=False)
         new.close()
+    await _quiet(server)
     (stop,) = await callers.stop([old], interims=False)
     old.close()
     if heard.wrong:
@@ -88,6 +91,16 @@ async def _long_session(server: Server, hours: float) -> Result:
     }
     say(f"after {hours} h: {result}")
     return result
+
+
+async def _quiet(server: Server) -> None:
+    """Wait until the store has caught up: so many words an hour nobody says."""
+    async with asyncio.timeout(PATIENCE):
+        busy = True
+        while busy:
+            before = server.program.cpu_ns()
+            await asyncio.sleep(0.5)
+            busy = server.program.cpu_ns() - before > _IDLE_NS
 
 
 async def _minute(server: Server, voice: Caller) -> float:
