@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +25,7 @@ class Transcript:
     never changes, and the audio up to ``end`` is settled. A final with an empty ``text`` says that
     nothing was spoken in that span: it settles silence. ``endpoint`` on a final says that the
     speaker paused: the utterance (all finals since the last endpoint) is complete.
+    ``words`` may be a sequence that makes them when somebody looks: of interims, nobody may.
     """
 
     text: str
@@ -31,7 +33,7 @@ class Transcript:
     end: float
     is_final: bool
     endpoint: bool = False
-    words: tuple[Word, ...] = ()
+    words: Sequence[Word] = ()
     confidence: float | None = None
     language: str | None = None
     speaker: str | None = None

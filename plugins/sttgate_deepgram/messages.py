@@ -6,6 +6,9 @@ unparsed. Only what a message is useless without is required.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import overload
+
 import msgspec
 
 from sttgate import Transcript, Word
@@ -113,38 +116,83 @@ def transcript(results: Results, settled: float, heard: float) -> Transcript:
     """
     alternatives = results.channel.alternatives
     best = alternatives[0] if alternatives else Alternative("")
+    final = bool(results.is_final)
+    speakers = {word.speaker for word in best.words}
     start = _within(results.start, settled, heard)
     end = _within(results.start + results.duration, start, heard)
-    speakers: set[int | None] = set()
+    return Transcript(
+        text=best.transcript,
+        start=start,
+        end=end,
+        is_final=final,
+        endpoint=final and bool(results.speech_final),
+        words=_words(best.words, start, end) if final else _Words(best.words, start, end),
+        confidence=best.confidence if best.transcript else None,
+        language=best.languages[0] if best.languages else None,
+        speaker=_label(speakers.pop()) if len(speakers) == 1 else None,
+    )
+
+
+class _Words(Sequence[Word]):
+    """Words that are made when somebody looks: interims have many, and seldom a reader for them."""
+
+    __slots__ = ("_found", "_made", "_span")
+
+    def __init__(self, found: list[ResultWord], start: float, end: float) -> None:
+        self._found = found
+        self._span = start, end
+        self._made: tuple[Word, ...] | None = None
+
+    def _all(self) -> tuple[Word, ...]:
+        if self._made is None:
+            self._made = _words(self._found, *self._span)
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @overload
+    def __getitem__(self, index: int) -> Word: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Word, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Word | tuple[Word, ...]:
+        return self._all()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+
+def _words(found: Iterable[ResultWord], start: float, end: float) -> tuple[Word, ...]:
+    """Return words, kept within their transcript."""
     words = []
-    for word in best.words:
+    for word in found:
         # ``_within`` written out for times that are in order, which is most and there are many.
         begin, until = round(word.start * 1000) / 1000, round(word.end * 1000) / 1000
-        speaker = word.speaker
         if not start <= begin <= until <= end:
             begin = _within(begin, start, end)
             until = _within(until, begin, end)
-        speakers.add(speaker)
         words.append(
             Word(
                 text=word.punctuated_word or word.word,
                 start=begin,
                 end=until,
                 confidence=word.confidence,
-                speaker=None if speaker is None else str(speaker),
+                speaker=_label(word.speaker),
             )
         )
-    return Transcript(
-        text=best.transcript,
-        start=start,
-        end=end,
-        is_final=bool(results.is_final),
-        endpoint=bool(results.is_final and results.speech_final),
-        words=tuple(words),
-        confidence=best.confidence if best.transcript else None,
-        language=best.languages[0] if best.languages else None,
-        speaker=words[0].speaker if len(speakers) == 1 else None,
-    )
+    return tuple(words)
+
+
+def _label(speaker: int | None) -> str | None:
+    return None if speaker is None else str(speaker)
 
 
 def _within(seconds: float, low: float, high: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sttgate.session.audio_log import AudioLog
 from sttgate.session.entries import AnyEntry, Transcript
@@ -31,11 +31,13 @@ class Stopwatch:
         if self._trace is not None:
             self._trace.connect_failed(provider, seconds, code)
 
-    def said(self, provider: str, new: Iterable[AnyEntry], spoken_at: float) -> None:
+    def said(
+        self, provider: str, new: Iterable[AnyEntry], spoken_from: Callable[[], float]
+    ) -> None:
         """Note how late the transcripts among entries that were just delivered are.
 
         A final counts from the end of its audio, the first interim of an utterance from its first
-        word, which begins at session time ``spoken_at``.
+        word, which begins at session time ``spoken_from()``.
         """
         for entry in new:
             if not isinstance(entry, Transcript):
@@ -47,7 +49,7 @@ class Stopwatch:
                 if self._trace is not None:
                     self._trace.segment(provider, entry, self._since(entry.start))
             elif begins:
-                self._observe("first_interim", provider, spoken_at)
+                self._observe("first_interim", provider, spoken_from())
 
     def _observe(self, kind: LatencyKind, provider: str, at: float) -> None:
         if (seconds := self._since(at)) is not None:

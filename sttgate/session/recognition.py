@@ -321,7 +321,8 @@ class Recognition:
                 )
                 if said:
                     self._emit(said)
-                    self._stopwatch.said(provider.name, said, self._builder.spoken_at(event))
+                    spoken_from = partial(self._builder.spoken_from, event)
+                    self._stopwatch.said(provider.name, said, spoken_from)
             if event.is_final:
                 self._settle(self.settled)
                 provider.breaker.succeeded()

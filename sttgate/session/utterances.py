@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -75,14 +75,15 @@ class UtteranceBuilder:
         ``finalizing``: a final answers a finalize. ``interim_words``: interims have words too. Raises
         ProviderProtocol for what is not what it says it is.
         """
-        _check(event)
+        words = event.is_final or interim_words
+        _check(event, words=words)
         text = _clean(event.text).strip()
         start = max(self._offset + event.start, self.settled)
         end = self._offset + event.end
         if not event.is_final:
             if not text or end <= self.settled:
                 return []
-            return [self._entry(event, text, start, end, words=interim_words)]
+            return [self._entry(event, text, start, end, words=words)]
         if text and end <= self.settled + _TOLERANCE:
             return []  # said before, by the stream this one replaced
         # Engines that pad their audio say that it ends later than it does.
@@ -93,14 +94,14 @@ class UtteranceBuilder:
             if not self._open:
                 self._open, self._start = True, start
             self._end = end
-            result.append(self._entry(event, text, start, end, words=True))
+            result.append(self._entry(event, text, start, end, words=words))
         if event.endpoint:
             result += self.close("finalize" if finalizing else "endpoint")
         elif self._open and end - self._start > MAX_UTTERANCE:
             result += self.close("timeout")
         return result
 
-    def spoken_at(self, event: events.Transcript) -> float:
+    def spoken_from(self, event: events.Transcript) -> float:
         """Return when its first word begins on the session clock, as far as the provider tells."""
         return self._offset + (event.words[0].start if event.words else event.start)
 
@@ -183,16 +184,21 @@ def _confidence(value: float | None) -> float | None:
     return None if value is None else round(float(value) * 10_000) / 10_000
 
 
-def _check(event: events.Transcript) -> None:
+def _check(event: events.Transcript, *, words: bool) -> None:
     """Refuse what the types forbid, before it is in the log: engines pass on what vendors send."""
     _check_times(event.start, event.end)
     _check_text(event.text, MAX_FINAL if event.is_final else MAX_INTERIM)
     if not (type(event.is_final) is bool is type(event.endpoint)):
         raise ProviderProtocol("a transcript does not say whether it is final")
-    if not isinstance(event.words, tuple | list) or len(event.words) > MAX_WORDS:
-        raise ProviderProtocol(f"the words of a transcript are no tuple of at most {MAX_WORDS}")
     _check_labels(event.confidence, event.speaker, event.language)
-    for word in event.words:
+    if words:
+        _check_words(event.words)
+
+
+def _check_words(words: Sequence[events.Word]) -> None:
+    if not isinstance(words, Sequence) or len(words) > MAX_WORDS:
+        raise ProviderProtocol(f"the words of a transcript are no sequence of at most {MAX_WORDS}")
+    for word in words:
         if not _is_plain(word):
             _check_word(word)
 
