@@ -274,12 +274,14 @@ class Stream:
 
     def _watch_silence(self) -> None:
         """Have a KeepAlive sent whenever nothing was sent for a while, until the audio ends."""
-        due = self._sent_at + self._options.keepalive_interval
-        if self._loop.time() >= due and self._closing is None:
-            self._sent_at = self._loop.time()
-            due = self._sent_at + self._options.keepalive_interval
+        if self._closing is not None:
+            return
+        now = self._loop.time()
+        if now >= self._sent_at + self._options.keepalive_interval:
+            self._sent_at = now
             if self._keeper is None or self._keeper.done():
                 self._keeper = asyncio.create_task(self._keep_alive())
+        due = self._sent_at + self._options.keepalive_interval
         self._silence = self._loop.call_at(due, self._watch_silence)
 
     async def _keep_alive(self) -> None:

@@ -165,6 +165,16 @@ async def test_the_server_may_be_slow_to_hang_up(server: FakeDeepgram) -> None:
     await until(lambda: server.open == 0)
 
 
+async def test_waiting_for_the_end_costs_nothing(server: FakeDeepgram) -> None:
+    """Nothing is sent after the end, and nobody keeps asking whether there is something to send."""
+    server.faults.mute = True
+    used = time.process_time()
+    with pytest.raises(ProviderTimeout):
+        await hear(server, seconds(1), keepalive_interval=0.05, close_timeout=1.0)
+    assert time.process_time() - used < 0.5
+    assert server.connections[0].texts[-1] == '{"type": "CloseStream"}'
+
+
 async def test_no_answer_to_the_end_is_a_timeout(server: FakeDeepgram) -> None:
     """Audio that is not settled some time after its end is an error, for words are missing."""
     server.faults.mute = True
