@@ -124,7 +124,7 @@ class SpoolFile:
             while done < len(rest):
                 done += self._file.write(rest[done:])
         except OSError as error:
-            return done, error
+            return done, error.with_traceback(None)  # or it keeps this frame, and so the audio
         return done, None
 
     def truncate(self, size: int) -> None:
