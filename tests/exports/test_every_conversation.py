@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sttgate.events import Word
 from sttgate.exports import FORMATS, export
-from sttgate.exports.characters import clean
+from sttgate.exports.characters import clean, width
 from sttgate.exports.cues import GAP, SHORTEST, cues
 from sttgate.exports.turns import speakers, turns
 from sttgate.stores import Conversation, Utterance
@@ -123,7 +123,7 @@ def test_time_to_read(said: Conversation) -> None:
     """A subtitle is shorter than a second, or too short to be read, only if the next one waits."""
     shown = cues(turns(said), named=False)
     for cue, after in zip_longest(shown, shown[1:]):
-        columns = sum(len(line) for line in cue.lines)
+        columns = sum(width(line) for line in cue.lines)
         wanted = min(7_000, max(1_000, columns * 50))
         assert cue.end - cue.start >= wanted or (after and after.start - cue.end <= GAP)
 
