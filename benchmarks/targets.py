@@ -35,7 +35,9 @@ def _memory(key: str) -> Callable[[Results], float]:
 
 def _wrong(results: Results) -> float:
     tables = [*results["chunks"]["sizes"].values(), results["latency"]["servers"]]
-    counted = [table["sttgate"]["wrong"] for table in tables] + [results["growth"]["long"]["wrong"]]
+    counted = [table["sttgate"]["wrong"] for table in tables]
+    counted += [row["wrong"] for row in results["workers"]["servers"].values()]
+    counted.append(results["growth"]["long"]["wrong"])
     return sum(sum(counts.values()) for counts in counted)
 
 

@@ -84,11 +84,8 @@ class Converter:
         self._channel = channel
         self._sample_rate = sample_rate
         self._resampler = self._new_resampler()
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether nothing needs to be done."""
-        return self._source.channels == 1 and self._resampler is None
+        self.is_identity = source.channels == 1 and self._resampler is None
+        """``is_identity``: whether nothing needs to be done."""
 
     def convert(self, pcm: bytes) -> bytes:
         """Return what is ready after ``pcm`` (whole frames); may be empty or lag a little."""

@@ -42,7 +42,6 @@ class Feed(AudioInput):
         self._log = log
         self._channel = channel
         self._converter = Converter(log.format, channel, sample_rate)
-        self._unchanged = self._converter.is_identity
         self._limit = log.format.bytes(MAX_CHUNK)
         self._live_bytes = log.format.bytes(_LIVE_LAG)
         self._max_speed = max_speed
@@ -80,8 +79,6 @@ class Feed(AudioInput):
                 if paced:
                     self._charge(len(pcm))
                 self.position += len(pcm)
-                if self._unchanged:
-                    return pcm
                 if chunk := self._converter.convert(pcm):
                     return chunk
             elif log.ended:

@@ -101,19 +101,16 @@ class Session:
             lambda: self.warn("storage_failed", "The audio could not be written to disk yet."),
             lambda: log.error("audio_not_recorded", session=self.id),
         )
-        self.events = (
-            EventLog(folder.events, spool, past.last_seq, past.texts)
-            if past
-            else EventLog(folder.events, spool)
-        )
+        before = past or Past()
+        self.events = EventLog(folder.events, spool, before.last_seq, before.texts)
         self._chain = chain
         self._spool = spool
         self._folder = folder
         self._interrupted = past is not None
         self._provider: ConfiguredProvider | None = None
         self._metadata = dict(params.metadata)
-        self._words = past.words if past else 0
-        self._utterances = past.utterances if past else 0
+        self._words = before.words
+        self._utterances = before.utterances
         self._tally = tally
         self._meter = Meter()
         self._trace = trace
@@ -144,7 +141,7 @@ class Session:
             tally,
         )
         stopwatch = Stopwatch(tally, self.audio, trace)
-        numbers = itertools.count(past.last_utterance + 1 if past else 1)
+        numbers = itertools.count(before.last_utterance + 1)
         self._recognitions = [
             Recognition(
                 self.audio,
@@ -165,9 +162,8 @@ class Session:
             )
             for channel in (range(params.format.channels) if params.multichannel else [None])
         ]
-        if past is not None:
-            for recognition in self._recognitions:
-                recognition.restore(past.channels.get(recognition.channel, SaidBefore()))
+        for recognition in self._recognitions:
+            recognition.restore(before.channels.get(recognition.channel, SaidBefore()))
 
     @property
     def chain(self) -> Chain:

@@ -76,8 +76,10 @@ class Archive:
 
     def begin(self) -> None:
         """Start to store the transcript; called with the first audio."""
+        if self.begun:
+            return
         self.begun = True
-        if self._transcripts is not None and self._feeder is None:
+        if self._transcripts is not None:
             retry = self._retry("The transcript could not be stored yet.")
             self._feeder = _Feeder(self._transcripts, self._events, self._start(), retry)
 
