@@ -72,7 +72,8 @@ class Stream:
         self._options = options
         self._failures = failures
         self._loop = asyncio.get_running_loop()
-        self._wanted = asyncio.Event()
+        self._wanted = False  # whether somebody is in ``receive``
+        self._held: asyncio.Event | None = None  # while the audio waits for that
         self._waiting: asyncio.Timeout | None = None
         self._keeper: asyncio.Task[None] | None = None  # while it sends a KeepAlive
         self._listener: asyncio.Task[Any] | None = None  # who waits for a message without a timer
@@ -111,14 +112,16 @@ class Stream:
 
         What the audio input itself raises comes out as it is.
         """
-        self._wanted.set()
+        self._wanted = True
+        if self._held is not None:
+            self._held.set()
         try:
             while not self._over:
                 if events := await self._next():
                     return events
             return None
         finally:
-            self._wanted.clear()
+            self._wanted = False
 
     async def _next(self) -> list[ProviderEvent]:
         if self._feeder.done():
@@ -265,8 +268,10 @@ class Stream:
                     if unbroken >= BACKLOG_BYTES:
                         unbroken = 0
                         await asyncio.sleep(0)
-                if not self._wanted.is_set():
-                    await self._wanted.wait()
+                if not self._wanted:
+                    self._held = asyncio.Event()
+                    await self._held.wait()
+                    self._held = None
                 item = await self._audio.receive()
             self._closing = self._loop.time() + self._options.close_timeout
             self._wake()

@@ -14,6 +14,7 @@ from sttgate.session.entries import AnyEntry, Transcript
 from sttgate.session.spool import Spool, SpoolFile
 
 MEMORY_ENTRIES = 64  # for readers that fall behind; older durable entries are read back from disk
+_SEEN_ENTRIES = 4  # that all readers have seen, before it is worth the time to forget them
 _BLOCK_BYTES = 64 * 1024
 
 _encoder = msgspec.json.Encoder()
@@ -158,6 +159,8 @@ class EventLog:
     def _note_moved(self) -> None:
         if self._reader_moved is not None:
             self._reader_moved.set()
+        if len(self._recent) > _SEEN_ENTRIES:
+            self._trim()
 
     def _evict(self, entry: AnyEntry) -> None:
         if entry.durable:
@@ -221,7 +224,6 @@ class EventReader:
         if entries:
             self.after = entries[-1].seq
             log._note_moved()
-            log._trim()
         return entries
 
     async def follow(self) -> AsyncGenerator[AnyEntry, None]:

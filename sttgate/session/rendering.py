@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 
 def render(entry: AnyEntry, *, words: bool) -> str:
     """Return an entry as protocol 2 sends it; words of a transcript only where asked for."""
-    if isinstance(entry, entries.Transcript) and not words:
+    if not words and isinstance(entry, entries.Transcript) and entry.words is not UNSET:
         entry = copy.copy(entry)  # others render the same entry
         entry.words = UNSET
     return _encode(entry).decode()

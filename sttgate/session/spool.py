@@ -171,7 +171,8 @@ class SpoolFile:
     def finished(self, done: int, error: OSError | None) -> None:
         """Note how the attempt to write what ``take`` returned went."""
         if done:
-            self.written, self._hole = self.keeps_from + done, 0
+            self.written += self._hole + done
+            self._hole = 0
         self.failing = error is not None
         if error is not None:
             self._put_back(done)

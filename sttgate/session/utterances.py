@@ -150,8 +150,8 @@ class UtteranceBuilder:
             start=_round(start),
             end=_round(end),
             channel=self._channel,
-            speaker=_label(event.speaker),
-            language=_label(event.language),
+            speaker=event.speaker and _clean(event.speaker),
+            language=event.language and _clean(event.language),
             confidence=_confidence(event.confidence),
             speech_final=event.endpoint,
             words=self._words(event.words) if words else UNSET,
@@ -165,7 +165,7 @@ class UtteranceBuilder:
                 start=_round(offset + word.start),
                 end=_round(offset + word.end),
                 confidence=_confidence(word.confidence),
-                speaker=_label(word.speaker),
+                speaker=word.speaker and _clean(word.speaker),
             )
             for word in words
         ]
@@ -186,25 +186,43 @@ def _confidence(value: float | None) -> float | None:
 
 def _check(event: events.Transcript, *, words: bool) -> None:
     """Refuse what the types forbid, before it is in the log: engines pass on what vendors send."""
-    _check_times(event.start, event.end)
-    _check_text(event.text, MAX_FINAL if event.is_final else MAX_INTERIM)
-    if not (type(event.is_final) is bool is type(event.endpoint)):
-        raise ProviderProtocol("a transcript does not say whether it is final")
-    _check_labels(event.confidence, event.speaker, event.language)
+    if not _is_plain(event):
+        _check_times(event.start, event.end)
+        _check_text(event.text, MAX_FINAL if event.is_final else MAX_INTERIM)
+        if not (type(event.is_final) is bool is type(event.endpoint)):
+            raise ProviderProtocol("a transcript does not say whether it is final")
+        _check_labels(event.confidence, event.speaker, event.language)
     if words:
         _check_words(event.words)
+
+
+def _is_plain(event: events.Transcript) -> bool:
+    """Whether all but its words is beyond doubt what it should be; nearly all are, and quick to know."""
+    return (
+        type(event.text) is str
+        and len(event.text) <= MAX_FINAL
+        and type(event.start) is float
+        and -_LONGEST < event.start < _LONGEST
+        and type(event.end) is float
+        and -_LONGEST < event.end < _LONGEST
+        and type(event.is_final) is bool
+        and type(event.endpoint) is bool
+        and (event.confidence is None or type(event.confidence) is float)
+        and (event.confidence is None or -_LONGEST < event.confidence < _LONGEST)
+        and event.speaker is None
+        and event.language is None
+    )
 
 
 def _check_words(words: Sequence[events.Word]) -> None:
     if not isinstance(words, Sequence) or len(words) > MAX_WORDS:
         raise ProviderProtocol(f"the words of a transcript are no sequence of at most {MAX_WORDS}")
     for word in words:
-        if not _is_plain(word):
+        if not _is_plain_word(word):
             _check_word(word)
 
 
-def _is_plain(word: events.Word) -> bool:
-    """Whether a word is beyond doubt what it should be; nearly all are, and it is quick to know."""
+def _is_plain_word(word: events.Word) -> bool:
     return (
         type(word) is events.Word
         and type(word.text) is str
@@ -255,10 +273,6 @@ def _check_labels(confidence: float | None, *labels: str | None) -> None:
     for label in labels:
         if label is not None and not (isinstance(label, str) and len(label) <= MAX_LABEL):
             raise ProviderProtocol("a speaker or a language is no short text")
-
-
-def _label(text: str | None) -> str | None:
-    return None if text is None else _clean(text)
 
 
 def _clean(text: str) -> str:
