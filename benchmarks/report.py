@@ -182,17 +182,20 @@ def _stop(result: Result) -> str:
 
 
 def _stages(result: Result) -> str:
-    rows = [
-        [name, spread(row["cpu_us"]), spread(row["times_all"]), spread(row["saved_us"])]
-        for name, row in result["variants"].items()
-    ]
-    head = [
-        f"{result['chunk_ms']} ms chunks",
-        "CPU µs a chunk",
-        "× everything on",
-        "µs less than everything on",
-    ]
-    return _rows(head, rows)
+    parts = []
+    for size, variants in result["sizes"].items():
+        rows = [
+            [name, spread(row["cpu_us"]), spread(row["times_all"]), spread(row["saved_us"])]
+            for name, row in variants.items()
+        ]
+        head = [
+            f"{size} ms chunks",
+            "CPU µs a chunk",
+            "× everything on",
+            "µs less than everything on",
+        ]
+        parts.append(_rows(head, rows))
+    return "\n\n".join(parts)
 
 
 def _growth(result: Result) -> str:

@@ -126,6 +126,17 @@ def aiohttp_relay(
 
 
 @contextmanager
+def recorder(address: str, folder: Path) -> Iterator[Server]:
+    """Run the same job at its barest."""
+    port = free_port()
+    command = python(
+        *("benchmarks.peers.recorder", "--port", port, "--upstream", address, "--folder", folder)
+    )
+    with running(command, port, pinned=cores()[0], cwd=folder) as program:
+        yield Server("aiohttp recorder", port, "/ws", "sttgate", program, says_started=True)
+
+
+@contextmanager
 def obvious(address: str, folder: Path) -> Iterator[Server]:
     """Run the FastAPI design."""
     port = free_port()
@@ -185,6 +196,7 @@ def missing() -> dict[str, str]:
 PEERS: Mapping[str, Maker] = {
     "nginx relay": nginx,
     "aiohttp relay": aiohttp_relay,
+    "aiohttp recorder": recorder,
     "sttgate": sttgate,
     "FastAPI + SDK": obvious,
 }

@@ -9,11 +9,10 @@ from typing import Any
 
 from benchmarks.bench import Effort, Result, in_turn, peers, say, side_by_side
 from benchmarks.figures import Figure
-from benchmarks.measures.chunks import ratio
+from benchmarks.measures.chunks import SIZES_MS, ratio
 from benchmarks.run import Cost, measure
 from benchmarks.servers import Maker, aiohttp_relay, sttgate
 
-SIZE_MS = 20
 _ALL = "sttgate, everything on"
 
 
@@ -52,20 +51,30 @@ def _makers() -> dict[str, Maker]:
         "aiohttp, receiving only": partial(aiohttp_relay, sink=True, name="aiohttp, receiving only")
     }
     return (
-        peers("nginx relay", "aiohttp relay")
+        peers("nginx relay", "aiohttp relay", "aiohttp recorder")
         | bare
         | {name: partial(make, name=name) for name, make in VARIANTS.items()}
     )
 
 
 async def run(effort: Effort) -> Result:
-    """Return CPU for a 20 ms chunk of each variant, and what is saved against everything on."""
-    costs: dict[str, list[Cost]] = defaultdict(list)
+    """Return CPU for a chunk with each variant, and what is saved against everything on."""
+    costs: dict[int, dict[str, list[Cost]]] = {size: defaultdict(list) for size in SIZES_MS}
+    rounds = min(effort.rounds, 3)
     with side_by_side(_makers()) as servers:
-        for number, server in in_turn(servers, min(effort.rounds, 2)):
-            cost = await measure(server, effort.sessions, SIZE_MS, effort.seconds)
-            costs[server.name].append(cost)
-            say(f"round {number + 1}, {server.name}: {cost.cpu_us:.0f} µs a chunk")
+        for number, server in in_turn(servers, rounds):
+            for size in SIZES_MS:
+                cost = await measure(server, effort.sessions, size, effort.seconds)
+                costs[size][server.name].append(cost)
+                say(f"round {number + 1}, {size} ms, {server.name}: {cost.cpu_us:.0f} µs a chunk")
+    return {
+        "sessions": effort.sessions,
+        "rounds": rounds,
+        "sizes": {str(size): _table(costs[size]) for size in SIZES_MS},
+    }
+
+
+def _table(costs: Mapping[str, list[Cost]]) -> Result:
     table: Result = {}
     for name, rounds in costs.items():
         saved = [full.cpu_us - cost.cpu_us for full, cost in zip(costs[_ALL], rounds, strict=True)]
@@ -74,9 +83,4 @@ async def run(effort: Effort) -> Result:
             "saved_us": Figure.of(saved).plain(),
             "times_all": ratio(rounds, costs[_ALL]).plain(),
         }
-    return {
-        "sessions": effort.sessions,
-        "rounds": min(effort.rounds, 2),
-        "chunk_ms": SIZE_MS,
-        "variants": table,
-    }
+    return table
