@@ -277,26 +277,32 @@ class Recognition:
         """
         stall_bytes = self._audio.format.bytes(STALL_TIMEOUT)
         settle_bytes = self._audio.format.bytes(SETTLE_TIMEOUT)
-        position, read_at = feed.position, time.monotonic()
-        settled, settled_at, ended_at = self.settled, read_at, read_at
+        position, moved_at = feed.position, time.monotonic()
+        settled, settled_at = self.settled, moved_at
+        resumed_at = free_at = ended_at = moved_at
         while not hearing.done():
             await asyncio.wait({hearing}, timeout=_WATCH_INTERVAL)
             now = time.monotonic()
+            owes = feed.position < self._audio.size or self._audio.ended
             if not self._audio.ended:
                 ended_at = now
+            if not owes:
+                free_at = now
             if feed.position != position:
-                position, read_at = feed.position, now
+                if now - moved_at > STALL_TIMEOUT:
+                    resumed_at = now  # the caller had paused, which is no silence of the provider's
+                position, moved_at = feed.position, now
             if self.settled != settled or feed.position == settled:
                 settled, settled_at = self.settled, now
-            silent_for = now - self._last_event_at
-            owes = feed.position < self._audio.size or self._audio.ended
+            silent_for = now - max(self._last_event_at, resumed_at)
             unheard = feed.position - self._position_at_event
-            idle_for = min(silent_for, now - read_at)
+            idle_for = min(silent_for, now - max(moved_at, free_at))
             still = idle_for > STALL_TIMEOUT or min(idle_for, now - ended_at) > FAREWELL_TIMEOUT
             mute = silent_for > STALL_TIMEOUT and unheard >= stall_bytes
-            unsettled = feed.position - self.settled
-            due = unsettled >= settle_bytes or feed.exhausted
-            vague = now - settled_at > SETTLE_TIMEOUT and due
+            vague = now - settled_at > SETTLE_TIMEOUT and (
+                feed.position - self.settled >= settle_bytes
+                or (feed.exhausted and now - ended_at > SETTLE_TIMEOUT)
+            )
             if self._all_settled and silent_for > _WATCH_INTERVAL:
                 return
             if not hearing.done() and ((owes and still) or mute or vague):

@@ -316,6 +316,38 @@ async def test_a_pause_of_the_caller_is_no_stall(
     assert not of_kind(log, ProviderEntry)
 
 
+class Thoughtful(Speaker):
+    """Says only finals, each a little late."""
+
+    async def transcribe(
+        self, audio: AudioInput, params: StreamParams
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        """Yield the words."""
+        async for event in super().transcribe(audio, params):
+            await asyncio.sleep(0.25)
+            yield event
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("more", [[], [4, 6, 7, 8, 9, 11]])
+async def test_after_a_pause_a_provider_has_time_to_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[int]
+) -> None:
+    """However long the caller had paused, what a provider owes counts from when it was asked."""
+    monkeypatch.setattr(recognition, "SETTLE_TIMEOUT", 1.0)
+    provider = Thoughtful(interims=False)
+    async with open_house(tmp_path, provider) as house:
+        session = await house.gateway.open_session(SessionParams(protocol="test"))
+        await say(session, speech([1, 2, 3]))
+        await eventually(lambda: provider.heard == 3 * 3200)
+        await asyncio.sleep(1.5)
+        await say(session, speech(more))
+        session.stop()
+        log = await follow_until(session, Stopped)
+    assert_all_heard(log, [1, 2, 3, *more])
+    assert not of_kind(log, ProviderEntry)
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_waiting_for_the_first_audio_is_no_stall(tmp_path: Path) -> None:
     """A session that has just begun may stay silent."""
