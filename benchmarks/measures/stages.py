@@ -60,7 +60,7 @@ def _makers() -> dict[str, Maker]:
 async def run(effort: Effort) -> Result:
     """Return CPU for a chunk with each variant, and what is saved against everything on."""
     costs: dict[int, dict[str, list[Cost]]] = {size: defaultdict(list) for size in SIZES_MS}
-    rounds = min(effort.rounds, 3)
+    rounds = min(effort.rounds, 2)
     with side_by_side(_makers()) as servers:
         for number, server in in_turn(servers, rounds):
             for size in SIZES_MS:
