@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.plot import bars
-from benchmarks.targets import TARGETS
+from benchmarks.targets import CHUNK_TO_NGINX, SESSIONS_TO_FASTAPI, TARGETS
 
 Result = Mapping[str, Any]
 _VERSIONS = ("aiohttp", "uvloop", "deepgram-sdk", "fastapi")
@@ -42,6 +42,22 @@ def targets() -> str:
         verdict = "met" if target.met(value) else "**not met**"
         rows.append([target.what, goal, f"{number(value)}{target.unit}", verdict])
     return _rows(["figure", "target", "measured", ""], rows)
+
+
+def floor() -> str:
+    """Return what the targets for CPU leave beside the recorder, as a Markdown table."""
+    rows = []
+    for size, servers in load("chunks")["sizes"].items():
+        recorder, ours = servers["aiohttp recorder"], servers["sttgate"]
+        times = ours["cpu_us"]["median"] / recorder["cpu_us"]["median"]
+        allowed = {
+            f"{size} ms ÷ nginx relay": CHUNK_TO_NGINX[int(size)]
+            / recorder["times_nginx"]["median"],
+            f"{size} ms, sessions ÷ FastAPI": recorder["sessions_times_fastapi"]["median"]
+            / SESSIONS_TO_FASTAPI[int(size)],
+        }
+        rows += [[what, number(most), number(times)] for what, most in allowed.items()]
+    return _rows(["CPU in times the aiohttp recorder", "the target allows", "sttgate"], rows)
 
 
 def machines() -> str:

@@ -236,6 +236,8 @@ def _benchmark(name: str) -> str:
     match name:
         case "targets":
             return report.targets()
+        case "floor":
+            return report.floor()
         case "machines":
             return report.machines()
     return report.table(name, report.load(name))
