@@ -244,10 +244,10 @@ class EventReader:
     def close(self) -> None:
         """Stop reading."""
         log = self._log
+        log._trim()  # while what it has seen still counts
         log._readers.discard(self)
         log.words_wanted = any(reader.words for reader in log._readers)
         log._note_moved()
-        log._trim()
 
     async def _from_disk(self) -> list[AnyEntry]:
         entries: list[AnyEntry] = []

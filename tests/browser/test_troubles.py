@@ -264,11 +264,13 @@ def assert_whole(samples: Samples, whole: Samples) -> None:
 
 def anchor(samples: Samples, starts: range, whole: Samples) -> tuple[int, int]:
     """Return where the first second that has no hiccup in it begins, here and in ``whole``."""
-    fits = {start: find(samples[start : start + RATE], whole) for start in starts}
-    for start, (at, fit) in fits.items():
+    fits = []
+    for start in starts:
+        at, fit = find(samples[start : start + RATE], whole)
         if fit > 0.8:
             return start, at
-    raise AssertionError(f"it fits nowhere: {[round(fit, 2) for _, fit in fits.values()]}")
+        fits.append(round(fit, 2))
+    raise AssertionError(f"it fits nowhere: {fits}")
 
 
 def place(piece: Samples, whole: Samples) -> tuple[int, float]:
